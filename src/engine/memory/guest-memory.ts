@@ -1,0 +1,536 @@
+/**
+ * Guest memory: physical frames, the page tables over them, access for the host, and snapshots.
+ *
+ * A mapping (frame, access bits, flags) is the truth; the entries that translated code reads are derived from it and
+ * may withhold the write bit: from a frame that has not changed since the last snapshot (so that the first write is
+ * seen) and from a frame whose code was translated.
+ */
+import { assert } from '../../base/errors.ts';
+import { type Va, vaFromHalves, vaHigh, vaLow } from '../../base/va.ts';
+import { GuestFault } from './guest-fault.ts';
+import {
+  Access,
+  cpuStateOffset,
+  PageFlag,
+  pageMask,
+  pageShift,
+  pageSize,
+  pageTableHighIrqlOffset,
+  pageTableLowIrqlOffset,
+  ramOffset,
+  systemSpaceStart,
+} from './layout.ts';
+
+const two32 = 0x1_0000_0000;
+const chunkBits = 10;
+const chunkEntries = 1 << chunkBits;
+const chunkCount = 1 << (20 - chunkBits);
+const allAccess = Access.Read | Access.Write | Access.Execute;
+
+/** Everything that {@link GuestMemory.restore} needs; immutable, and shares what did not change with other snapshots. */
+export interface MemorySnapshot {
+  readonly frames: readonly (Uint8Array | undefined)[];
+  readonly freeFrames: readonly number[];
+  readonly nextFrame: number;
+  readonly systemSpace: readonly (Uint32Array | undefined)[];
+  readonly otherSpace: ReadonlyMap<number, number>;
+  readonly cpu: Uint8Array;
+}
+
+export interface PageMapping {
+  readonly frame: number;
+  /** Bits of {@link Access} and {@link PageFlag}. */
+  readonly flags: number;
+}
+
+export interface GuestMemoryOptions {
+  /** Guest RAM; 256 MB unless told. */
+  readonly ramBytes?: number;
+}
+
+export class GuestMemory {
+  readonly wasm: WebAssembly.Memory;
+  readonly u8: Uint8Array;
+  readonly i32: Int32Array;
+  readonly view: DataView;
+  readonly frameCount: number;
+  /** Called before a frame with translated code changes; the listener drops what it made of it. */
+  onCodeChange: (frame: number) => void = () => {};
+  /** Called when mappings change, so that cached fetch decisions can be dropped. */
+  onMappingChange: (va: Va) => void = () => {};
+
+  private systemSpace: (Uint32Array | undefined)[] = new Array(chunkCount).fill(undefined);
+  /** 1 if the chunk is also held by a snapshot and must be copied before it changes. */
+  private readonly chunkShared = new Uint8Array(chunkCount);
+  private otherSpace = new Map<number, number>();
+  private otherSpaceShared = false;
+
+  private freeFrames: number[] = [];
+  private nextFrame = 0;
+  private readonly frameMappings: (number[] | undefined)[];
+  /** Contents at the last snapshot, of frames that did not change since. */
+  private savedFrames: (Uint8Array | undefined)[] = [];
+  private readonly frameIsClean: Uint8Array;
+  private readonly frameHasCode: Uint8Array;
+  private dirtyFrames: number[] = [];
+
+  constructor(options: GuestMemoryOptions = {}) {
+    const ramBytes = options.ramBytes ?? 0x1000_0000;
+    assert(ramBytes % 0x1_0000 === 0, 'RAM is a multiple of 64 KB');
+    const pages = (ramOffset + ramBytes) / 0x1_0000;
+    this.wasm = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.u8 = new Uint8Array(this.wasm.buffer);
+    this.i32 = new Int32Array(this.wasm.buffer);
+    this.view = new DataView(this.wasm.buffer);
+    this.frameCount = ramBytes >> pageShift;
+    this.frameMappings = new Array(this.frameCount).fill(undefined);
+    this.frameIsClean = new Uint8Array(this.frameCount);
+    this.frameHasCode = new Uint8Array(this.frameCount);
+  }
+
+  // ---- frames
+
+  /** A frame of physical memory, contents as its last user left them; undefined when RAM is used up. */
+  allocateFrame(): number | undefined {
+    const frame = this.freeFrames.pop() ?? (this.nextFrame < this.frameCount ? this.nextFrame++ : undefined);
+    if (frame !== undefined) this.touchFrame(frame);
+    return frame;
+  }
+
+  /** `count` frames in a row, the first one's number; undefined if there is no such run above those in use. */
+  allocateContiguousFrames(count: number, alignFrames = 1): number | undefined {
+    const first = Math.ceil(this.nextFrame / alignFrames) * alignFrames;
+    if (first + count > this.frameCount) return undefined;
+    for (let frame = this.nextFrame; frame < first; frame++) this.freeFrames.push(frame);
+    this.nextFrame = first + count;
+    for (let frame = first; frame < first + count; frame++) this.touchFrame(frame);
+    return first;
+  }
+
+  freeFrame(frame: number): void {
+    assert((this.frameMappings[frame]?.length ?? 0) === 0, `frame ${frame} is freed while mapped`);
+    this.freeFrames.push(frame);
+  }
+
+  /** Frames that {@link allocateFrame} can still give. */
+  get freeFrameCount(): number {
+    return this.freeFrames.length + this.frameCount - this.nextFrame;
+  }
+
+  /** Offset of a frame in the wasm memory. */
+  frameOffset(frame: number): number {
+    return ramOffset + (frame << pageShift);
+  }
+
+  /** A frame's bytes for writing by the host, whatever its mappings allow. */
+  frameBytes(frame: number): Uint8Array {
+    this.touchFrame(frame);
+    const offset = this.frameOffset(frame);
+    return this.u8.subarray(offset, offset + pageSize);
+  }
+
+  // ---- mappings
+
+  /** Maps the page at `va` (page aligned) to a frame. `flags`: {@link Access} and {@link PageFlag} bits. */
+  mapPage(va: Va, frame: number, flags: number): void {
+    const page = pageNumber(va);
+    this.dropMapping(page);
+    this.setEntry(page, ((frame << pageShift) | flags) >>> 0);
+    const mappings = this.frameMappings[frame];
+    if (mappings) mappings.push(page);
+    else this.frameMappings[frame] = [page];
+    this.refreshEntry(page);
+    this.onMappingChange(va);
+  }
+
+  /** Removes a mapping and returns its frame; undefined if there was none. */
+  unmapPage(va: Va): number | undefined {
+    const frame = this.dropMapping(pageNumber(va));
+    if (frame !== undefined) this.onMappingChange(va);
+    return frame;
+  }
+
+  /** Changes the flags of a mapped page. */
+  protectPage(va: Va, flags: number): void {
+    const page = pageNumber(va);
+    const entry = this.entry(page);
+    assert(entry !== 0, 'only a mapped page can be protected');
+    this.setEntry(page, ((entry & ~pageMask) | flags) >>> 0);
+    this.refreshEntry(page);
+    this.onMappingChange(va);
+  }
+
+  mappingAt(va: Va): PageMapping | undefined {
+    const entry = Number.isNaN(va) ? 0 : this.entry(pageNumber(va));
+    return entry === 0 ? undefined : { frame: entry >>> pageShift, flags: entry & pageMask };
+  }
+
+  /** Whether [va, va + bytes) is mapped for the access. */
+  isAccessible(va: Va, bytes: number, access: Access): boolean {
+    for (let at = va - (vaLow(va) & pageMask); at < va + bytes; at += pageSize) {
+      if ((this.entry(pageNumber(at as Va)) & access) === 0) return false;
+    }
+    return !Number.isNaN(va);
+  }
+
+  /** Other places where the same frame is mapped are included. */
+  mappingsOfFrame(frame: number): readonly Va[] {
+    return (this.frameMappings[frame] ?? []).map((page) => (page * pageSize) as Va);
+  }
+
+  // ---- translated code
+
+  /** From now on a write to the frame calls {@link onCodeChange} first. */
+  markCode(frame: number): void {
+    if (this.frameHasCode[frame] !== 0) return;
+    this.frameHasCode[frame] = 1;
+    this.refreshFrame(frame);
+  }
+
+  // ---- host access; each throws GuestFault where the processor would raise a page fault in kernel mode
+
+  readU8(va: Va): number {
+    return this.u8[this.offsetOf(va, Access.Read)] as number;
+  }
+
+  readU16(va: Va): number {
+    return crosses(va, 2)
+      ? Number(this.readCrossing(va, 2))
+      : this.view.getUint16(this.offsetOf(va, Access.Read), true);
+  }
+
+  readU32(va: Va): number {
+    return crosses(va, 4)
+      ? Number(this.readCrossing(va, 4))
+      : this.view.getUint32(this.offsetOf(va, Access.Read), true);
+  }
+
+  readI32(va: Va): number {
+    return this.readU32(va) | 0;
+  }
+
+  readU64(va: Va): bigint {
+    return crosses(va, 8) ? this.readCrossing(va, 8) : this.view.getBigUint64(this.offsetOf(va, Access.Read), true);
+  }
+
+  /** A 64-bit pointer; non-canonical values become `nonCanonicalVa`. */
+  readVa(va: Va): Va {
+    if (crosses(va, 8)) {
+      const value = this.readCrossing(va, 8);
+      return vaFromHalves(Number(value & 0xffff_ffffn), Number(value >> 32n));
+    }
+    const offset = this.offsetOf(va, Access.Read);
+    return vaFromHalves(this.view.getUint32(offset, true), this.view.getUint32(offset + 4, true));
+  }
+
+  /** A 64-bit value as a number: exact up to 2^53, which callers know or check. Signed. */
+  readI64AsNumber(va: Va): number {
+    return Number(BigInt.asIntN(64, this.readU64(va)));
+  }
+
+  writeU8(va: Va, value: number): void {
+    this.u8[this.offsetOf(va, Access.Write)] = value;
+  }
+
+  writeU16(va: Va, value: number): void {
+    if (crosses(va, 2)) this.writeCrossing(va, 2, BigInt(value & 0xffff));
+    else this.view.setUint16(this.offsetOf(va, Access.Write), value, true);
+  }
+
+  writeU32(va: Va, value: number): void {
+    if (crosses(va, 4)) this.writeCrossing(va, 4, BigInt(value >>> 0));
+    else this.view.setUint32(this.offsetOf(va, Access.Write), value, true);
+  }
+
+  writeU64(va: Va, value: bigint): void {
+    if (crosses(va, 8)) this.writeCrossing(va, 8, BigInt.asUintN(64, value));
+    else this.view.setBigUint64(this.offsetOf(va, Access.Write), value, true);
+  }
+
+  writeVa(va: Va, value: Va): void {
+    if (crosses(va, 8)) {
+      this.writeCrossing(va, 8, BigInt.asUintN(64, BigInt(value)));
+      return;
+    }
+    const offset = this.offsetOf(va, Access.Write);
+    this.view.setUint32(offset, vaLow(value), true);
+    this.view.setInt32(offset + 4, vaHigh(value), true);
+  }
+
+  /** A copy of [va, va + bytes). */
+  readBytes(va: Va, bytes: number): Uint8Array {
+    const result = new Uint8Array(bytes);
+    for (let done = 0; done < bytes; ) {
+      const at = (va + done) as Va;
+      const offset = this.offsetOf(at, Access.Read);
+      const part = Math.min(bytes - done, pageSize - (offset & pageMask));
+      result.set(this.u8.subarray(offset, offset + part), done);
+      done += part;
+    }
+    return result;
+  }
+
+  /** Writes page by page: like the processor, what lies before a fault has been written when it throws. */
+  writeBytes(va: Va, bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; ) {
+      const at = (va + done) as Va;
+      const offset = this.offsetOf(at, Access.Write);
+      const part = Math.min(bytes.length - done, pageSize - (offset & pageMask));
+      this.u8.set(bytes.subarray(done, done + part), offset);
+      done += part;
+    }
+  }
+
+  fill(va: Va, bytes: number, value: number): void {
+    for (let done = 0; done < bytes; ) {
+      const at = (va + done) as Va;
+      const offset = this.offsetOf(at, Access.Write);
+      const part = Math.min(bytes - done, pageSize - (offset & pageMask));
+      this.u8.fill(value, offset, offset + part);
+      done += part;
+    }
+  }
+
+  /**
+   * Offset in the wasm memory of one byte (and of what follows in its page), ready for the access: a frame that must
+   * be noted as changed is noted.
+   */
+  offsetOf(va: Va, access: Access): number {
+    const inWindow = va - systemSpaceStart;
+    if (inWindow >= 0 && inWindow < two32) {
+      const low = inWindow >>> 0;
+      const entry = this.i32[(pageTableLowIrqlOffset >> 2) + (low >>> pageShift)] as number;
+      if ((entry & access) !== 0) return (entry & ~pageMask) | (low & pageMask);
+    }
+    return this.slowOffsetOf(va, access);
+  }
+
+  /** As {@link offsetOf} but 0 where it throws; for the translator's slow path. */
+  tryOffsetOf(va: Va, access: Access): number {
+    if (Number.isNaN(va)) return 0;
+    const page = pageNumber(va);
+    const entry = this.entry(page);
+    if ((entry & access) === 0) return 0;
+    const frame = entry >>> pageShift;
+    if (access === Access.Write) {
+      this.touchFrame(frame);
+      this.refreshEntry(page);
+    }
+    return this.frameOffset(frame) | (vaLow(va) & pageMask);
+  }
+
+  /** Why the access faults. */
+  faultReason(va: Va, access: Access): FaultReasonOf {
+    if (Number.isNaN(va)) return 'non-canonical';
+    const entry = this.entry(pageNumber(va));
+    if (entry === 0) return 'not-mapped';
+    return (entry & access) === 0 ? 'protection' : 'pageable';
+  }
+
+  // ---- snapshots
+
+  snapshot(): MemorySnapshot {
+    for (const frame of this.dirtyFrames) {
+      const offset = this.frameOffset(frame);
+      this.savedFrames[frame] = this.u8.slice(offset, offset + pageSize);
+      this.frameIsClean[frame] = 1;
+      this.refreshFrame(frame);
+    }
+    this.dirtyFrames = [];
+    this.chunkShared.fill(1);
+    this.otherSpaceShared = true;
+    return {
+      frames: this.savedFrames.slice(),
+      freeFrames: this.freeFrames.slice(),
+      nextFrame: this.nextFrame,
+      systemSpace: this.systemSpace.slice(),
+      otherSpace: this.otherSpace,
+      cpu: this.u8.slice(cpuStateOffset, cpuStateOffset + pageSize),
+    };
+  }
+
+  /** Brings all memory, mappings and the CPU state back. Costs what changed since, or everything in a new machine. */
+  restore(snapshot: MemorySnapshot): void {
+    const changed: number[] = [];
+    const limit = Math.max(this.nextFrame, snapshot.nextFrame);
+    for (let frame = 0; frame < limit; frame++) {
+      const saved = snapshot.frames[frame];
+      const isSame = this.frameIsClean[frame] !== 0 && this.savedFrames[frame] === saved;
+      if (isSame || (saved === undefined && this.frameIsClean[frame] === 0 && frame >= this.nextFrame)) continue;
+      if (this.frameHasCode[frame] !== 0) this.dropCode(frame);
+      const offset = this.frameOffset(frame);
+      if (saved) this.u8.set(saved, offset);
+      else this.u8.fill(0, offset, offset + pageSize);
+      changed.push(frame);
+    }
+    this.savedFrames = snapshot.frames.slice();
+    this.frameIsClean.fill(0);
+    for (let frame = 0; frame < snapshot.nextFrame; frame++) {
+      if (this.savedFrames[frame] !== undefined) this.frameIsClean[frame] = 1;
+    }
+    this.dirtyFrames = [];
+    this.freeFrames = snapshot.freeFrames.slice();
+    this.nextFrame = snapshot.nextFrame;
+    this.restoreMappings(snapshot);
+    for (const frame of changed) this.refreshFrame(frame);
+    this.u8.set(snapshot.cpu, cpuStateOffset);
+  }
+
+  private restoreMappings(snapshot: MemorySnapshot): void {
+    for (let chunk = 0; chunk < chunkCount; chunk++) {
+      const now = this.systemSpace[chunk];
+      const then = snapshot.systemSpace[chunk];
+      if (now === then) continue;
+      const first = systemSpaceStart / pageSize + chunk * chunkEntries;
+      for (let index = 0; index < chunkEntries; index++) {
+        const before = now?.[index] ?? 0;
+        const after = then?.[index] ?? 0;
+        if (before !== after) this.moveReverse(first + index, before, after);
+      }
+      this.systemSpace[chunk] = then;
+      for (let index = 0; index < chunkEntries; index++) this.refreshEntry(first + index);
+    }
+    if (this.otherSpace !== snapshot.otherSpace) {
+      for (const [page, entry] of this.otherSpace) this.moveReverse(page, entry, 0);
+      this.otherSpace = new Map(snapshot.otherSpace);
+      for (const [page, entry] of this.otherSpace) this.moveReverse(page, 0, entry);
+    }
+    this.otherSpaceShared = false;
+    this.chunkShared.fill(1);
+    this.onMappingChange(Number.NaN as Va);
+  }
+
+  private moveReverse(page: number, before: number, after: number): void {
+    if (before !== 0) removeFrom(this.frameMappings[before >>> pageShift], page);
+    if (after !== 0) {
+      const frame = after >>> pageShift;
+      const mappings = this.frameMappings[frame];
+      if (mappings) mappings.push(page);
+      else this.frameMappings[frame] = [page];
+    }
+  }
+
+  // ---- entries
+
+  private entry(page: number): number {
+    const index = page - systemSpaceStart / pageSize;
+    if (index >= 0 && index < 1 << 20) {
+      return this.systemSpace[index >>> chunkBits]?.[index & (chunkEntries - 1)] ?? 0;
+    }
+    return this.otherSpace.get(page) ?? 0;
+  }
+
+  private setEntry(page: number, entry: number): void {
+    const index = page - systemSpaceStart / pageSize;
+    if (index >= 0 && index < 1 << 20) {
+      const chunkIndex = index >>> chunkBits;
+      let chunk = this.systemSpace[chunkIndex];
+      if (chunk === undefined) {
+        chunk = new Uint32Array(chunkEntries);
+      } else if (this.chunkShared[chunkIndex] !== 0) {
+        chunk = chunk.slice();
+      }
+      this.systemSpace[chunkIndex] = chunk;
+      this.chunkShared[chunkIndex] = 0;
+      chunk[index & (chunkEntries - 1)] = entry;
+      return;
+    }
+    if (this.otherSpaceShared) {
+      this.otherSpace = new Map(this.otherSpace);
+      this.otherSpaceShared = false;
+    }
+    if (entry === 0) this.otherSpace.delete(page);
+    else this.otherSpace.set(page, entry);
+  }
+
+  private dropMapping(page: number): number | undefined {
+    const entry = this.entry(page);
+    if (entry === 0) return undefined;
+    const frame = entry >>> pageShift;
+    removeFrom(this.frameMappings[frame], page);
+    this.setEntry(page, 0);
+    this.refreshEntry(page);
+    return frame;
+  }
+
+  /** Derives what translated code sees of a page of system space. */
+  private refreshEntry(page: number): void {
+    const index = page - systemSpaceStart / pageSize;
+    if (index < 0 || index >= 1 << 20) return;
+    const entry = this.entry(page);
+    let derived = 0;
+    if (entry !== 0) {
+      const frame = entry >>> pageShift;
+      let access = entry & allAccess;
+      if (this.frameIsClean[frame] !== 0 || this.frameHasCode[frame] !== 0) access &= ~Access.Write;
+      derived = this.frameOffset(frame) | access;
+    }
+    this.i32[(pageTableLowIrqlOffset >> 2) + index] = derived;
+    this.i32[(pageTableHighIrqlOffset >> 2) + index] =
+      this.trimsPageable && (entry & PageFlag.Pageable) !== 0 ? 0 : derived;
+  }
+
+  /** Whether pageable pages count as paged out at DISPATCH_LEVEL and above (Force IRQL checking). */
+  trimsPageable = false;
+
+  private refreshFrame(frame: number): void {
+    const mappings = this.frameMappings[frame];
+    if (mappings) for (const page of mappings) this.refreshEntry(page);
+  }
+
+  /** Notes that a frame is about to change. */
+  private touchFrame(frame: number): void {
+    if (this.frameHasCode[frame] !== 0) this.dropCode(frame);
+    if (this.savedFrames[frame] === dirtyMark) return;
+    this.savedFrames[frame] = dirtyMark;
+    this.frameIsClean[frame] = 0;
+    this.dirtyFrames.push(frame);
+    this.refreshFrame(frame);
+  }
+
+  private dropCode(frame: number): void {
+    this.frameHasCode[frame] = 0;
+    this.onCodeChange(frame);
+    this.refreshFrame(frame);
+  }
+
+  private slowOffsetOf(va: Va, access: Access): number {
+    const offset = this.tryOffsetOf(va, access);
+    if (offset === 0) throw new GuestFault(va, access, this.faultReason(va, access));
+    return offset;
+  }
+
+  private readCrossing(va: Va, bytes: number): bigint {
+    const parts = this.readBytes(va, bytes);
+    let value = 0n;
+    for (let index = bytes - 1; index >= 0; index--) value = (value << 8n) | BigInt(parts[index] as number);
+    return value;
+  }
+
+  private writeCrossing(va: Va, bytes: number, value: bigint): void {
+    // Both pages are asked first: the processor writes nothing if either faults.
+    this.offsetOf(va, Access.Write);
+    this.offsetOf((va + bytes - 1) as Va, Access.Write);
+    for (let index = 0; index < bytes; index++) {
+      this.writeU8((va + index) as Va, Number((value >> BigInt(index * 8)) & 0xffn));
+    }
+  }
+}
+
+type FaultReasonOf = GuestFault['reason'];
+
+/** Stands in `savedFrames` for a frame that changed since the last snapshot. */
+const dirtyMark = new Uint8Array(0);
+
+function pageNumber(va: Va): number {
+  return Math.floor(va / pageSize);
+}
+
+function crosses(va: Va, bytes: number): boolean {
+  return (vaLow(va) & pageMask) > pageSize - bytes;
+}
+
+function removeFrom(list: number[] | undefined, page: number): void {
+  const index = list?.indexOf(page) ?? -1;
+  if (index >= 0) list?.splice(index, 1);
+}

@@ -1,0 +1,32 @@
+/**
+ * Where things stand in the one WebAssembly memory that holds the CPU state, the page tables and guest RAM. The
+ * translator bakes these offsets into the code that it emits.
+ */
+
+export const pageSize = 0x1000;
+export const pageShift = 12;
+export const pageMask = pageSize - 1;
+
+/** System space: the one window whose page tables the translated code walks inline. 0xFFFFF800'00000000, 4 GB. */
+export const systemSpaceStart = -0x800_0000_0000;
+export const systemSpaceHigh32 = 0xffff_f800 | 0;
+
+/** CPU state, one page; fields in `cpu/state.ts`. Offset 0 of the memory is never RAM, so 0 can mean "fault". */
+export const cpuStateOffset = 0x1000;
+/** Bounce buffer for accesses that cross a page, 64 bytes. */
+export const scratchOffset = 0x2000;
+/** Direct-mapped table from guest address to function index: entries of {i64 va, i32 index, i32 unused}. */
+export const dispatchTableOffset = 0x10_0000;
+export const dispatchTableBits = 16;
+/** One i32 for each page of system space: offset of its frame, with the access bits that need no slow path. */
+export const pageTableLowIrqlOffset = 0x40_0000;
+/** The same without pageable pages; in force at DISPATCH_LEVEL and above. */
+export const pageTableHighIrqlOffset = 0x80_0000;
+export const ramOffset = 0x100_0000;
+
+/** Access bits, in page-table entries and in requests. */
+export const Access = { Read: 1, Write: 2, Execute: 4 } as const;
+export type Access = (typeof Access)[keyof typeof Access];
+
+/** Further bits of a mapping. */
+export const PageFlag = { User: 8, Pageable: 0x10 } as const;
