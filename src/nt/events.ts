@@ -1,0 +1,51 @@
+/** What the kernel tells whoever watches: verifier options, traces, reports. Listeners only look. */
+import type { Va } from '../base/va.ts';
+import type { KernelImage } from './mm/kernel-image.ts';
+
+export interface PoolBlock {
+  readonly va: Va;
+  /** As requested. */
+  readonly bytes: number;
+  /** 0 if the untagged form was used. */
+  readonly tag: number;
+  /** POOL_TYPE as requested, modifiers removed. */
+  readonly poolType: number;
+}
+
+/** Event name to payload. */
+export interface NtEvents {
+  imageLoaded: { readonly image: KernelImage };
+  /** The driver's unload routine is about to run. */
+  driverUnloading: { readonly image: KernelImage; readonly driverObject: Va };
+  /** Nothing of the driver will run any more; its image is still mapped and its objects are gone. */
+  driverUnloaded: { readonly image: KernelImage; readonly driverObject: Va };
+  debugPrint: { readonly text: string; readonly componentId: number; readonly level: number };
+  exportCalled: { readonly name: string; readonly image: KernelImage | undefined; readonly returnAddress: Va };
+  irqlChanged: { readonly from: number; readonly to: number };
+  poolFreed: { readonly va: Va; readonly tag: number };
+  irpCompleted: { readonly irp: Va; readonly status: number };
+  threadCreated: { readonly thread: Va };
+  threadTerminated: { readonly thread: Va };
+}
+
+type Listener<E> = (event: E) => void;
+
+export class NtEventSource {
+  private readonly listeners: { [K in keyof NtEvents]?: Listener<NtEvents[K]>[] } = {};
+
+  on<K extends keyof NtEvents>(name: K, listener: Listener<NtEvents[K]>): void {
+    const list: Listener<NtEvents[K]>[] = this.listeners[name] ?? [];
+    list.push(listener);
+    Object.assign(this.listeners, { [name]: list });
+  }
+
+  emit<K extends keyof NtEvents>(name: K, event: NtEvents[K]): void {
+    const list: Listener<NtEvents[K]>[] | undefined = this.listeners[name];
+    if (list) for (const listener of list) listener(event);
+  }
+
+  /** Whether building the payload is worth it. */
+  has(name: keyof NtEvents): boolean {
+    return this.listeners[name] !== undefined;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * The addresses at which the host takes over: routine entries and resume points in the kernel's own modules, and the
+ * import thunks of each driver. Derived from the images; only the images are state.
+ */
+import { assert } from '../base/errors.ts';
+import type { Va } from '../base/va.ts';
+import { AddressMap, hostSlotBytes } from './address-map.ts';
+import type { Call, ResumedCall } from './declare/call.ts';
+import type { KernelModuleName, Routine } from './declare/nt-routine.ts';
+import type { Outcome } from './declare/outcome.ts';
+import type { KernelImage } from './mm/kernel-image.ts';
+import type { Nt } from './nt.ts';
+
+export interface RoutineEntry {
+  readonly kind: 'routine';
+  readonly name: string;
+  readonly module: KernelModuleName;
+  readonly routine: Routine;
+  readonly va: Va;
+  /** Filled in by verifier options. */
+  readonly hooks: RoutineHooks[];
+}
+
+export interface ResumeEntry {
+  readonly kind: 'resume';
+  readonly routine: RoutineEntry;
+  readonly point: string;
+  readonly go: (nt: Nt, call: ResumedCall) => Outcome;
+  readonly va: Va;
+}
+
+export interface ThunkEntry {
+  readonly kind: 'thunk';
+  readonly image: KernelImage;
+  /** `ntoskrnl.exe!IoCreateDevice`, `ntoskrnl.exe!#12` */
+  readonly importName: string;
+  /** Undefined if no module has it. */
+  readonly target: RoutineEntry | undefined;
+  readonly va: Va;
+}
+
+export type HostEntry = RoutineEntry | ResumeEntry | ThunkEntry;
+
+/** What a verifier option does around a routine of the kernel. `before` may answer in the routine's place. */
+export interface RoutineHooks {
+  readonly before?: (nt: Nt, call: Call) => Outcome | typeof proceed;
+  /** After the body returned a value (not after it blocked or called the guest). */
+  readonly after?: (nt: Nt, call: Call, result: Outcome) => void;
+}
+
+/** Returned by `before` to let the routine itself run. */
+export const proceed = Symbol('proceed');
+
+export class HostEntries {
+  private readonly slots: (HostEntry | undefined)[] = [];
+  private readonly routinesByName = new Map<string, RoutineEntry>();
+  private readonly resumeByName = new Map<string, ResumeEntry>();
+  private firstThunkSlot = (AddressMap.thunks - AddressMap.host.start) / hostSlotBytes;
+
+  at(va: Va): HostEntry | undefined {
+    const offset = va - AddressMap.host.start;
+    return offset >= 0 && offset % hostSlotBytes === 0 ? this.slots[offset / hostSlotBytes] : undefined;
+  }
+
+  /** The entry whose slot contains the address (for symbols). */
+  containing(va: Va): HostEntry | undefined {
+    const offset = va - AddressMap.host.start;
+    return offset >= 0 ? this.slots[Math.floor(offset / hostSlotBytes)] : undefined;
+  }
+
+  add(entry: HostEntry): void {
+    const slot = (entry.va - AddressMap.host.start) / hostSlotBytes;
+    assert(Number.isInteger(slot) && this.slots[slot] === undefined, `host slot ${slot} is taken`);
+    this.slots[slot] = entry;
+    if (entry.kind === 'routine') this.routinesByName.set(entry.name, entry);
+    if (entry.kind === 'resume') this.resumeByName.set(`${entry.routine.name}:${entry.point}`, entry);
+  }
+
+  removeThunks(image: KernelImage): void {
+    for (let slot = this.firstThunkSlot; slot < this.slots.length; slot++) {
+      const entry = this.slots[slot];
+      if (entry?.kind === 'thunk' && entry.image.index === image.index) this.slots[slot] = undefined;
+    }
+  }
+
+  /** A routine of the kernel by name, exported or not. */
+  routine(name: string): RoutineEntry | undefined {
+    return this.routinesByName.get(name);
+  }
+
+  routineVa(name: string): Va {
+    const entry = this.routinesByName.get(name);
+    assert(entry, `the kernel has no routine ${name}`);
+    return entry.va;
+  }
+
+  resumeVa(routineName: string, point: string): Va {
+    const entry = this.resumeByName.get(`${routineName}:${point}`);
+    assert(entry, `${routineName} has no resume point '${point}'`);
+    return entry.va;
+  }
+
+  routines(): IterableIterator<RoutineEntry> {
+    return this.routinesByName.values();
+  }
+}

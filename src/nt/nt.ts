@@ -1,0 +1,339 @@
+/**
+ * The emulated NT kernel: its components, and the two places where guest and host meet: a call that reaches a host
+ * address ({@link Nt.hostCall}) and the loop that runs the processor ({@link Nt.run}).
+ */
+import { assert, unreachable } from '../base/errors.ts';
+import { Stores, type StoreCell, type StoresSnapshot } from '../base/store.ts';
+import { type Va, vaAdd } from '../base/va.ts';
+import { Cpu, type CpuExit } from '../engine/cpu/cpu.ts';
+import { Gpr } from '../engine/cpu/state.ts';
+import { GuestFault } from '../engine/memory/guest-fault.ts';
+import { GuestMemory, type MemorySnapshot } from '../engine/memory/guest-memory.ts';
+import { AddressMap } from './address-map.ts';
+import { kernelComponents } from './components.ts';
+import { BugCheck } from './declare/bug-check.ts';
+import { Call, pushResumeFrame, readResumeFrame, ResumedCall } from './declare/call.ts';
+import type { ArgumentSlots, ParameterType } from './declare/parameter-types.ts';
+import { type Action, type CallGuest, isAction, type Outcome, type ReturnValue } from './declare/outcome.ts';
+import { NtEventSource } from './events.ts';
+import { Pool } from './ex/pool.ts';
+import { HostEntries, proceed, type RoutineEntry } from './host-entries.ts';
+import { IoManager } from './io/io-manager.ts';
+import { Clock } from './ke/clock.ts';
+import { Dispatcher } from './ke/dispatcher.ts';
+import { Interrupts } from './ke/interrupts.ts';
+import { ProcessorBlock } from './ke/processor-block.ts';
+import { Scheduler } from './ke/scheduler.ts';
+import { Timers } from './ke/timers.ts';
+import { AddressSpace } from './mm/address-space.ts';
+import { Images } from './mm/images.ts';
+import type { KernelImage } from './mm/kernel-image.ts';
+import { buildKernelModules } from './mm/kernel-modules.ts';
+import { ObjectManager } from './ob/object-manager.ts';
+import { Exceptions } from './rtl/exceptions.ts';
+import { Random } from './random.ts';
+
+export interface NtOptions {
+  readonly seed: number;
+  readonly ramBytes?: number;
+  /** Instructions in a row after which a life that does not come to rest is ended. */
+  readonly instructionLimit: number;
+  /** Arithmetic flags are exact across calls; see `Cpu.needsExactFlags`. */
+  readonly flagsLiveAtExit?: boolean;
+}
+
+/** Why nothing of this machine runs any more. */
+export type LifeEnd =
+  | { readonly kind: 'bug-check'; readonly bugCheck: BugCheck; readonly site: Va; readonly stack: readonly Va[] }
+  | {
+      readonly kind: 'unsupported';
+      readonly what: 'export' | 'instruction' | 'behaviour';
+      readonly name: string;
+      readonly site: Va;
+      readonly stack: readonly Va[];
+    }
+  | { readonly kind: 'instruction-limit'; readonly site: Va; readonly stack: readonly Va[] }
+  | { readonly kind: 'exact-flags-needed' };
+
+export interface NtSnapshot {
+  readonly memory: MemorySnapshot;
+  readonly stores: StoresSnapshot;
+  readonly retired: number;
+}
+
+/** Fuel of one turn: instructions between two looks at clock and scheduler. */
+const turnInstructions = 1_000_000;
+
+export class Nt {
+  readonly options: NtOptions;
+  readonly memory: GuestMemory;
+  readonly cpu: Cpu;
+  readonly stores = new Stores();
+  readonly events = new NtEventSource();
+  readonly entries = new HostEntries();
+  readonly random: Random;
+  readonly addressSpace: AddressSpace;
+  readonly processor: ProcessorBlock;
+  readonly clock: Clock;
+  readonly images: Images;
+  readonly pool: Pool;
+  readonly objects: ObjectManager;
+  readonly dispatcher: Dispatcher;
+  readonly timers: Timers;
+  readonly scheduler: Scheduler;
+  readonly interrupts: Interrupts;
+  readonly exceptions: Exceptions;
+  readonly io: IoManager;
+  /** Set once; from then on nothing runs. */
+  readonly end: StoreCell<LifeEnd | undefined>;
+  private readonly instructionsAtRest: StoreCell<number>;
+
+  constructor(options: NtOptions) {
+    this.options = options;
+    this.memory = new GuestMemory(options.ramBytes === undefined ? {} : { ramBytes: options.ramBytes });
+    this.cpu = new Cpu(
+      this.memory,
+      {
+        hostCall: () => this.hostCall(),
+        writeCr8: (value) => this.interrupts.writeCr8(value),
+        instruction: (mnemonic, rip, nextRip) => this.processor.instruction(mnemonic, rip, nextRip),
+      },
+      { flagsLiveAtExit: options.flagsLiveAtExit ?? false },
+    );
+    this.cpu.addHostRange(AddressMap.host.start, AddressMap.host.sizeBytes);
+    this.end = this.stores.cell<LifeEnd | undefined>('nt/end', undefined);
+    this.instructionsAtRest = this.stores.cell('nt/instructions-at-rest', 0);
+    this.random = new Random(this.stores.cell('nt/random', options.seed >>> 0));
+    this.addressSpace = new AddressSpace(this);
+    this.processor = new ProcessorBlock(this);
+    this.clock = new Clock(this);
+    this.images = new Images(this);
+    this.pool = new Pool(this);
+    this.objects = new ObjectManager(this);
+    this.dispatcher = new Dispatcher(this);
+    this.timers = new Timers(this);
+    this.scheduler = new Scheduler(this);
+    this.interrupts = new Interrupts(this);
+    this.exceptions = new Exceptions(this);
+    this.io = new IoManager(this);
+    buildKernelModules(this, kernelComponents);
+    this.processor.boot();
+    this.clock.boot();
+    this.scheduler.boot();
+    this.io.boot();
+    this.cpu.functionRangesOf = (va) => this.images.functionRangesOf(va);
+  }
+
+  // ---- running
+
+  /**
+   * Runs until every thread waits with nothing that could wake it, or the life ends.
+   * Virtual time moves on to the next timer whenever all threads wait.
+   */
+  run(): void {
+    this.instructionsAtRest.value = this.cpu.retired;
+    while (this.end.value === undefined) {
+      if (!this.scheduler.hasRunningThread && !this.scheduler.dispatchNext()) return;
+      const exit = this.cpu.run(turnInstructions);
+      this.guard(() => this.handleExit(exit));
+    }
+  }
+
+  private handleExit(exit: CpuExit): void {
+    if (this.cpu.needsExactFlags) {
+      this.finish({ kind: 'exact-flags-needed' });
+      return;
+    }
+    switch (exit.kind) {
+      case 'host':
+        return;
+      case 'fuel':
+        if (this.cpu.retired - this.instructionsAtRest.value > this.options.instructionLimit) {
+          this.finish({ kind: 'instruction-limit', site: this.cpu.state.rip, stack: this.currentStack() });
+          return;
+        }
+        this.clock.tick();
+        this.interrupts.deliver();
+        return;
+      case 'fault':
+        this.exceptions.fromProcessor(exit);
+        return;
+      case 'unsupported':
+        this.finish({ kind: 'unsupported', what: 'instruction', name: exit.text, site: exit.rip, stack: this.currentStack() });
+        return;
+      case 'breakpoint':
+        return;
+      default:
+        unreachable(exit);
+    }
+  }
+
+  /** Control reached a host address. True: done, the guest goes on behind the call. */
+  hostCall(): boolean {
+    if (this.end.value !== undefined) return false;
+    return this.guard(() => this.enterHost()) === true && this.end.value === undefined;
+  }
+
+  private enterHost(): boolean {
+    const { state } = this.cpu;
+    const rip = state.rip;
+    const entry = this.entries.at(rip);
+    const stack = state.gprVa(Gpr.Rsp);
+    if (entry === undefined) {
+      throw new BugCheck(0x50, [rip, 8, rip, 0], 'the kernel was entered at an address that is no routine');
+    }
+    if (entry.kind === 'resume') {
+      const frame = readResumeFrame(this, stack);
+      const call = new ResumedCall(this, entry.routine.name, frame.image, frame.stack, frame.record);
+      return this.conclude(entry.routine, entry.go(this, call), frame.stack, frame.image);
+    }
+    const target = entry.kind === 'routine' ? entry : entry.target;
+    const image = entry.kind === 'thunk' ? entry.image : undefined;
+    if (target === undefined) {
+      const name = entry.kind === 'thunk' ? entry.importName : entry.name;
+      this.finish({ kind: 'unsupported', what: 'export', name, site: this.memory.readVa(stack), stack: this.currentStack() });
+      return false;
+    }
+    const call = new Call(this, target.name, image, rip, stack);
+    if (this.events.has('exportCalled')) {
+      this.events.emit('exportCalled', { name: target.name, image, returnAddress: call.returnAddress });
+    }
+    return this.conclude(target, this.perform(target, call), stack, image);
+  }
+
+  private perform(target: RoutineEntry, call: Call): Outcome {
+    const { hooks, routine } = target;
+    for (const hook of hooks) {
+      const instead = hook.before?.(this, call) ?? proceed;
+      if (instead !== proceed) return instead;
+    }
+    const outcome = routine.body(this, readArguments(routine.params, call) as never, call);
+    if (!isAction(outcome)) for (const hook of hooks) hook.after?.(this, call, outcome);
+    return outcome;
+  }
+
+  /** Carries out what a routine's body (or resume point) answered. */
+  private conclude(routine: RoutineEntry, outcome: Outcome, stack: Va, image: KernelImage | undefined): boolean {
+    if (!isAction(outcome)) {
+      this.returnToCaller(outcome, stack);
+      return !this.interrupts.deliver();
+    }
+    this.act(routine, outcome, stack, image);
+    return false;
+  }
+
+  private act(routine: RoutineEntry, action: Action, stack: Va, image: KernelImage | undefined): void {
+    switch (action.action) {
+      case 'call-guest':
+        this.callGuest(action, stack, this.entries.resumeVa(routine.name, action.resume), image);
+        return;
+      case 'wait':
+        if (action.resume !== undefined) {
+          pushResumeFrame(this, stack, this.entries.resumeVa(routine.name, action.resume), action.record ?? [], image);
+          // The thread goes on as if the resume point had been returned to.
+          this.returnToCaller(undefined, this.cpu.state.gprVa(Gpr.Rsp));
+        } else {
+          this.returnToCaller(undefined, stack);
+        }
+        this.scheduler.wait(action, routine.va);
+        return;
+      case 'raise':
+        this.exceptions.raiseAtCall(action.status, action.information ?? [], stack);
+        return;
+      case 'continue':
+        return;
+      case 'unsupported':
+        this.finish({
+          kind: 'unsupported',
+          what: 'behaviour',
+          name: action.what,
+          site: this.memory.readVa(stack),
+          stack: this.currentStack(),
+        });
+        return;
+      default:
+        unreachable(action);
+    }
+  }
+
+  /** Enters a routine of the guest so that it returns to `resumeVa` with a frame that holds the record. */
+  callGuest(action: Omit<CallGuest, 'action' | 'resume'>, stack: Va, resumeVa: Va, image: KernelImage | undefined): void {
+    const { state } = this.cpu;
+    const args = action.args.map((argument) => BigInt.asUintN(64, BigInt(argument)));
+    assert(args.length <= 8, 'guest routines take eight arguments at most');
+    pushResumeFrame(this, stack, resumeVa, action.record, image, args.slice(4));
+    for (const [index, register] of [Gpr.Rcx, Gpr.Rdx, Gpr.R8, Gpr.R9].entries()) {
+      const value = args[index];
+      if (value !== undefined) state.setGpr(register, value);
+    }
+    state.rip = action.routine;
+  }
+
+  private returnToCaller(value: ReturnValue, stack: Va): void {
+    const { state } = this.cpu;
+    if (typeof value === 'number') state.setGprVa(Gpr.Rax, value as Va);
+    else if (typeof value === 'boolean') state.setGpr(Gpr.Rax, value ? 1n : 0n);
+    else if (typeof value === 'bigint') state.setGpr(Gpr.Rax, BigInt.asUintN(64, value));
+    const returnTo = this.memory.readVa(stack);
+    state.setGprVa(Gpr.Rsp, vaAdd(stack, 8));
+    state.rip = returnTo;
+  }
+
+  /** Runs kernel code: a fault that it meets in guest memory, or a bug check, becomes what Windows makes of it. */
+  private guard<T>(body: () => T): T | undefined {
+    try {
+      return body();
+    } catch (thrown) {
+      if (thrown instanceof BugCheck) {
+        this.bugCheck(thrown);
+        return undefined;
+      }
+      if (thrown instanceof GuestFault) {
+        const fault = thrown;
+        this.guard(() => this.exceptions.fromKernel(fault));
+        return undefined;
+      }
+      throw thrown;
+    }
+  }
+
+  // ---- ends
+
+  bugCheck(bugCheck: BugCheck): void {
+    this.finish({ kind: 'bug-check', bugCheck, site: this.cpu.state.rip, stack: this.currentStack() });
+  }
+
+  finish(end: LifeEnd): void {
+    this.end.value ??= end;
+  }
+
+  /** Return addresses of the running thread, innermost first, starting with the instruction pointer. */
+  currentStack(): readonly Va[] {
+    return this.exceptions.walkStack();
+  }
+
+  // ---- snapshots
+
+  snapshot(): NtSnapshot {
+    return { memory: this.memory.snapshot(), stores: this.stores.snapshot(), retired: this.cpu.retired };
+  }
+
+  restore(snapshot: NtSnapshot): void {
+    this.stores.restore(snapshot.stores);
+    this.memory.restore(snapshot.memory);
+    this.images.rebuild();
+  }
+}
+
+function readArguments(
+  params: Readonly<Record<string, ParameterType<number> | ParameterType<bigint> | ParameterType<boolean> | ParameterType<Va>>>,
+  slots: ArgumentSlots,
+): Record<string, unknown> {
+  const result: Record<string, unknown> = {};
+  let index = 0;
+  for (const name in params) {
+    result[name] = (params[name] as ParameterType<unknown>).read(slots, index);
+    index++;
+  }
+  return result;
+}
