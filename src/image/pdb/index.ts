@@ -1,0 +1,2 @@
+export { type CodeViewIdentity, matchesImage, openPdb, type PdbFile } from './pdb-file.ts';
+export { pdbSymbols } from './pdb-symbols.ts';
