@@ -3,6 +3,7 @@
  * shares them; a store that did not change since the last snapshot is shared whole.
  */
 import { assert } from './errors.ts';
+import { StoreQueue } from './store-queue.ts';
 
 /** What one store held at a snapshot: opaque to everyone but the store. */
 type Saved = unknown;
@@ -29,6 +30,10 @@ export class Stores {
   /** Only grows, like a log. */
   list<V>(name: string): StoreList<V> {
     return this.add(name, new StoreList<V>());
+  }
+
+  queue(name: string): StoreQueue {
+    return this.add(name, new StoreQueue());
   }
 
   snapshot(): StoresSnapshot {

@@ -1,16 +1,8 @@
 /** What the kernel tells whoever watches: verifier options, traces, reports. Listeners only look. */
 import type { Va } from '../base/va.ts';
+import type { Call, ResumedCall } from './declare/call.ts';
+import type { PoolBlock, PoolRequest } from './ex/pool.ts';
 import type { KernelImage } from './mm/kernel-image.ts';
-
-export interface PoolBlock {
-  readonly va: Va;
-  /** As requested. */
-  readonly bytes: number;
-  /** 0 if the untagged form was used. */
-  readonly tag: number;
-  /** POOL_TYPE as requested, modifiers removed. */
-  readonly poolType: number;
-}
 
 /** Event name to payload. */
 export interface NtEvents {
@@ -22,7 +14,10 @@ export interface NtEvents {
   debugPrint: { readonly text: string; readonly componentId: number; readonly level: number };
   exportCalled: { readonly name: string; readonly image: KernelImage | undefined; readonly returnAddress: Va };
   irqlChanged: { readonly from: number; readonly to: number };
-  poolFreed: { readonly va: Va; readonly tag: number };
+  /** A block was handed to a driver (to whom, the caller tells). */
+  poolAllocated: { readonly block: PoolBlock; readonly caller: Call | ResumedCall };
+  poolAllocationFailed: { readonly request: PoolRequest; readonly caller: Call | ResumedCall };
+  poolFreed: { readonly block: PoolBlock; readonly caller: Call | ResumedCall };
   irpCompleted: { readonly irp: Va; readonly status: number };
   threadCreated: { readonly thread: Va };
   threadTerminated: { readonly thread: Va };

@@ -3,7 +3,7 @@
  * address ({@link Nt.hostCall}) and the loop that runs the processor ({@link Nt.run}).
  */
 import { assert, unreachable } from '../base/errors.ts';
-import { Stores, type StoreCell, type StoresSnapshot } from '../base/store.ts';
+import { type StoreCell, Stores, type StoresSnapshot } from '../base/store.ts';
 import { type Va, vaAdd } from '../base/va.ts';
 import { Cpu, type CpuExit } from '../engine/cpu/cpu.ts';
 import { Gpr } from '../engine/cpu/state.ts';
@@ -12,9 +12,9 @@ import { GuestMemory, type MemorySnapshot } from '../engine/memory/guest-memory.
 import { AddressMap } from './address-map.ts';
 import { kernelComponents } from './components.ts';
 import { BugCheck } from './declare/bug-check.ts';
-import { Call, pushResumeFrame, readResumeFrame, ResumedCall } from './declare/call.ts';
-import type { ArgumentSlots, ParameterType } from './declare/parameter-types.ts';
+import { Call, pushResumeFrame, ResumedCall, readResumeFrame } from './declare/call.ts';
 import { type Action, type CallGuest, isAction, type Outcome, type ReturnValue } from './declare/outcome.ts';
+import type { ArgumentSlots, ParameterType } from './declare/parameter-types.ts';
 import { NtEventSource } from './events.ts';
 import { Pool } from './ex/pool.ts';
 import { HostEntries, proceed, type RoutineEntry } from './host-entries.ts';
@@ -30,8 +30,8 @@ import { Images } from './mm/images.ts';
 import type { KernelImage } from './mm/kernel-image.ts';
 import { buildKernelModules } from './mm/kernel-modules.ts';
 import { ObjectManager } from './ob/object-manager.ts';
-import { Exceptions } from './rtl/exceptions.ts';
 import { Random } from './random.ts';
+import { Exceptions } from './rtl/exceptions.ts';
 
 export interface NtOptions {
   readonly seed: number;
@@ -159,7 +159,13 @@ export class Nt {
         this.exceptions.fromProcessor(exit);
         return;
       case 'unsupported':
-        this.finish({ kind: 'unsupported', what: 'instruction', name: exit.text, site: exit.rip, stack: this.currentStack() });
+        this.finish({
+          kind: 'unsupported',
+          what: 'instruction',
+          name: exit.text,
+          site: exit.rip,
+          stack: this.currentStack(),
+        });
         return;
       case 'breakpoint':
         return;
@@ -191,7 +197,13 @@ export class Nt {
     const image = entry.kind === 'thunk' ? entry.image : undefined;
     if (target === undefined) {
       const name = entry.kind === 'thunk' ? entry.importName : entry.name;
-      this.finish({ kind: 'unsupported', what: 'export', name, site: this.memory.readVa(stack), stack: this.currentStack() });
+      this.finish({
+        kind: 'unsupported',
+        what: 'export',
+        name,
+        site: this.memory.readVa(stack),
+        stack: this.currentStack(),
+      });
       return false;
     }
     const call = new Call(this, target.name, image, rip, stack);
@@ -257,7 +269,12 @@ export class Nt {
   }
 
   /** Enters a routine of the guest so that it returns to `resumeVa` with a frame that holds the record. */
-  callGuest(action: Omit<CallGuest, 'action' | 'resume'>, stack: Va, resumeVa: Va, image: KernelImage | undefined): void {
+  callGuest(
+    action: Omit<CallGuest, 'action' | 'resume'>,
+    stack: Va,
+    resumeVa: Va,
+    image: KernelImage | undefined,
+  ): void {
     const { state } = this.cpu;
     const args = action.args.map((argument) => BigInt.asUintN(64, BigInt(argument)));
     assert(args.length <= 8, 'guest routines take eight arguments at most');
@@ -326,7 +343,9 @@ export class Nt {
 }
 
 function readArguments(
-  params: Readonly<Record<string, ParameterType<number> | ParameterType<bigint> | ParameterType<boolean> | ParameterType<Va>>>,
+  params: Readonly<
+    Record<string, ParameterType<number> | ParameterType<bigint> | ParameterType<boolean> | ParameterType<Va>>
+  >,
   slots: ArgumentSlots,
 ): Record<string, unknown> {
   const result: Record<string, unknown> = {};

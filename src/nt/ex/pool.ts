@@ -1,0 +1,279 @@
+/**
+ * The pool allocator. Small blocks (header included less than a page) are cut from pages of one size and kind; larger
+ * ones get pages of their own. Windows' placement rules hold: 16-byte alignment, small blocks never cross a page, a
+ * request of a page or more is page aligned. Friendly behaviour is avoided: memory is filled with seeded garbage, a
+ * freed block is used again as late as possible, and freed large blocks are unmapped.
+ */
+import { assert } from '../../base/errors.ts';
+import type { StoreMap } from '../../base/store.ts';
+import type { StoreQueue } from '../../base/store-queue.ts';
+import { type Va, vaAdd, vaInRange, vaLow } from '../../base/va.ts';
+import { Access, PageFlag, pageMask, pageSize } from '../../engine/memory/layout.ts';
+import { AddressMap } from '../address-map.ts';
+import { BugCheck } from '../declare/bug-check.ts';
+import type { Call, ResumedCall } from '../declare/call.ts';
+import type { Region } from '../mm/address-space.ts';
+import type { Nt } from '../nt.ts';
+import { POOL_HEADER, PoolType, PoolTypeModifier } from '../structures/pool.ts';
+
+export interface PoolRequest {
+  /** POOL_TYPE with its modifiers. */
+  readonly poolType: number;
+  readonly bytes: number;
+  /** 0 for the forms without a tag. */
+  readonly tag: number;
+  readonly isZeroed?: boolean;
+}
+
+export interface PoolBlock {
+  readonly va: Va;
+  /** As requested. */
+  readonly bytes: number;
+  readonly tag: number;
+  /** Base type: {@link PoolType} without modifiers. */
+  readonly poolType: number;
+  readonly kind: number;
+}
+
+/** Whoever asks for memory in a driver's name. */
+type Caller = Call | ResumedCall;
+
+/** May this request succeed? All policies must agree. */
+export type AllocationPolicy = (request: PoolRequest, caller: Caller) => boolean;
+
+const headerBytes = POOL_HEADER.sizeBytes;
+const granule = 16;
+/** Blocks of one size that stay unused after they were freed. */
+const quarantineBlocks = 32;
+const readWrite = Access.Read | Access.Write;
+
+interface PoolKind {
+  readonly name: string;
+  readonly region: Region;
+  readonly pageFlags: number;
+}
+
+const kinds: readonly PoolKind[] = [
+  { name: 'nonpaged', region: AddressMap.nonPagedPool, pageFlags: readWrite | Access.Execute },
+  { name: 'nonpaged-nx', region: AddressMap.nonPagedPool, pageFlags: readWrite },
+  { name: 'paged', region: AddressMap.pagedPool, pageFlags: readWrite | PageFlag.Pageable },
+  { name: 'kernel', region: AddressMap.kernelHeap, pageFlags: readWrite },
+];
+const kernelKind = 3;
+
+export class Pool {
+  /** May be added to by verifier options and fault injection. */
+  readonly policies: AllocationPolicy[] = [];
+  private readonly nt: Nt;
+  private readonly blocks: StoreMap<number, PoolBlock>;
+  private readonly freeBlocks: (StoreQueue | undefined)[] = [];
+
+  constructor(nt: Nt) {
+    this.nt = nt;
+    this.blocks = nt.stores.map('ex/pool-blocks');
+    for (let kind = 0; kind < kinds.length; kind++) {
+      for (let granules = 2; granules < pageSize / granule; granules++) {
+        this.freeBlocks[kind * 256 + granules] = nt.stores.queue(`ex/pool-free-${kind}-${granules}`);
+      }
+    }
+  }
+
+  /**
+   * Allocates in a driver's name and tells the listeners.
+   * @returns undefined when memory is short or a policy refuses.
+   */
+  allocate(request: PoolRequest, caller: Caller): Va | undefined {
+    for (const policy of this.policies) {
+      if (!policy(request, caller)) {
+        this.nt.events.emit('poolAllocationFailed', { request, caller });
+        return undefined;
+      }
+    }
+    const baseType = basePoolType(request.poolType);
+    const block = this.place(kindOf(baseType), baseType, request.bytes, request.tag);
+    if (block === undefined) {
+      this.nt.events.emit('poolAllocationFailed', { request, caller });
+      return undefined;
+    }
+    if (request.isZeroed === true || (request.poolType & PoolTypeModifier.ZeroAllocation) !== 0) {
+      this.nt.memory.fill(block.va, request.bytes, 0);
+    }
+    this.nt.events.emit('poolAllocated', { block, caller });
+    return block.va;
+  }
+
+  /** Frees what a driver was given. Bug check 0xC2 as Windows raises it for bad addresses and tags. `tag` 0: any. */
+  free(va: Va, tag: number, caller: Caller): void {
+    const block = this.blocks.get(va);
+    if (block === undefined || block.kind === kernelKind) throw this.badFree(va);
+    if (tag !== 0 && block.tag !== 0 && (tag & 0x7fff_ffff) !== (block.tag & 0x7fff_ffff)) {
+      throw new BugCheck(
+        0xc2,
+        [0x0a, va, block.tag, tag],
+        'a pool block was freed with another tag than it was allocated with',
+      );
+    }
+    this.nt.events.emit('poolFreed', { block, caller });
+    this.remove(block);
+  }
+
+  /** Memory for the kernel itself, zeroed; never counted as a driver's. */
+  allocateKernel(bytes: number, tagName: string): Va {
+    const block = this.place(kernelKind, PoolType.NonPagedPoolNx, bytes, tagOf(tagName));
+    if (block === undefined) throw new BugCheck(0x4d, [0, 0, 0, 0], 'the emulated machine has no memory left');
+    this.nt.memory.fill(block.va, bytes, 0);
+    return block.va;
+  }
+
+  freeKernel(va: Va): void {
+    const block = this.blocks.get(va);
+    assert(block?.kind === kernelKind, 'the kernel frees what it allocated');
+    this.remove(block);
+  }
+
+  blockAt(va: Va): PoolBlock | undefined {
+    return this.blocks.get(va);
+  }
+
+  /** All blocks of the pools that drivers use. */
+  *driverBlocks(): Generator<PoolBlock> {
+    for (const block of this.blocks.values()) if (block.kind !== kernelKind) yield block;
+  }
+
+  private place(kind: number, poolType: number, bytes: number, tag: number): PoolBlock | undefined {
+    const granules = Math.max(2, Math.ceil((Math.max(bytes, 1) + headerBytes) / granule));
+    const va =
+      granules < pageSize / granule ? this.placeSmall(kind, granules, bytes, tag) : this.placeLarge(kind, bytes);
+    if (va === undefined) return undefined;
+    const block = { va, bytes, tag, poolType, kind };
+    this.blocks.set(va, block);
+    return block;
+  }
+
+  private placeSmall(kind: number, granules: number, bytes: number, tag: number): Va | undefined {
+    const queue = this.queue(kind, granules);
+    const header = (queue.length > quarantineBlocks ? queue.shift() : this.cutPage(kind, granules)) ?? queue.shift();
+    if (header === undefined) return undefined;
+    this.writeHeader(header as Va, kind, granules, tag, true);
+    const va = vaAdd(header as Va, headerBytes);
+    this.nt.memory.fill(va, granules * granule - headerBytes, this.garbage());
+    return va;
+  }
+
+  /** A fresh page cut into blocks: the first is returned, the others wait. */
+  private cutPage(kind: number, granules: number): number | undefined {
+    const { region, pageFlags } = kinds[kind] as PoolKind;
+    const page = this.nt.addressSpace.allocate(region, 1, pageFlags, this.garbage());
+    if (page === undefined) return undefined;
+    const queue = this.queue(kind, granules);
+    const bytes = granules * granule;
+    for (let offset = bytes; offset + bytes <= pageSize; offset += bytes) {
+      this.writeHeader(vaAdd(page, offset), kind, granules, 0, false);
+      queue.push(page + offset);
+    }
+    return page;
+  }
+
+  private placeLarge(kind: number, bytes: number): Va | undefined {
+    const { region, pageFlags } = kinds[kind] as PoolKind;
+    if (bytes > region.sizeBytes) return undefined;
+    return this.nt.addressSpace.allocate(region, Math.ceil(bytes / pageSize), pageFlags, this.garbage());
+  }
+
+  private remove(block: PoolBlock): void {
+    this.blocks.delete(block.va);
+    const { region } = kinds[block.kind] as PoolKind;
+    if ((vaLow(block.va) & pageMask) === 0) {
+      this.nt.addressSpace.free(region, block.va, Math.ceil(block.bytes / pageSize));
+      return;
+    }
+    const granules = Math.max(2, Math.ceil((Math.max(block.bytes, 1) + headerBytes) / granule));
+    const header = vaAdd(block.va, -headerBytes);
+    this.checkHeader(header, granules, block);
+    this.writeHeader(header, block.kind, granules, block.tag, false);
+    this.nt.memory.fill(block.va, granules * granule - headerBytes, this.garbage());
+    this.queue(block.kind, granules).push(header);
+  }
+
+  private queue(kind: number, granules: number): StoreQueue {
+    const queue = this.freeBlocks[kind * 256 + granules];
+    assert(queue, 'every block size has its queue');
+    return queue;
+  }
+
+  private writeHeader(header: Va, kind: number, granules: number, tag: number, isAllocated: boolean): void {
+    const { view } = this.nt.memory;
+    const offset = this.nt.memory.offsetOf(header, Access.Write);
+    view.setUint32(offset, headerWord(kind, granules, isAllocated), true);
+    view.setUint32(offset + 4, tag, true);
+    view.setUint32(offset + 8, 0, true);
+    view.setUint32(offset + 12, 0, true);
+  }
+
+  private checkHeader(header: Va, granules: number, block: PoolBlock): void {
+    const found = this.nt.memory.readU32(header);
+    if (found === headerWord(block.kind, granules, true) && this.nt.memory.readU32(vaAdd(header, 4)) === block.tag)
+      return;
+    throw new BugCheck(
+      0x19,
+      [0x20, header, vaAdd(header, granules * granule), found],
+      'the header of a pool block was overwritten; found when the block was freed',
+    );
+  }
+
+  private badFree(va: Va): BugCheck {
+    const inPool = vaInRange(va, AddressMap.nonPagedPool.start, AddressMap.nonPagedPool.sizeBytes)
+      ? 'nonpaged'
+      : vaInRange(va, AddressMap.pagedPool.start, AddressMap.pagedPool.sizeBytes)
+        ? 'paged'
+        : undefined;
+    if (!(va < 0)) {
+      return new BugCheck(0xc2, [0x40, va, AddressMap.host.start, 0], 'a user-mode address was freed to kernel pool');
+    }
+    if (inPool === undefined)
+      return new BugCheck(0xc2, [0x46, va, 0, 0], 'an address that is no pool address was freed');
+    if (vaLow(va) % granule === 0 && (vaLow(va) & pageMask) !== 0) {
+      const header = vaAdd(va, -headerBytes);
+      if (this.nt.memory.isAccessible(header, headerBytes, Access.Read)) {
+        const word = this.nt.memory.readU32(header);
+        if (((word >>> 24) & 0xff) === 0 && ((word >>> 16) & 0xff) !== 0) {
+          return new BugCheck(0xc2, [0x07, 0, word, va], 'a pool block was freed that is free already');
+        }
+      }
+    }
+    return inPool === 'nonpaged'
+      ? new BugCheck(0xc2, [0x44, va, 0, 0], 'an address in nonpaged pool was freed that is not allocated')
+      : new BugCheck(0xc2, [0x48, va, 0, 0], 'an address in paged pool was freed that is not allocated');
+  }
+
+  /** One byte whose repetition is no canonical address and no small number. */
+  private garbage(): number {
+    return 0x81 + (this.nt.random.u32() % 0x7d);
+  }
+}
+
+/** BlockSize in bits 16-23, pool type plus one in bits 24-31 (0: free), as in _POOL_HEADER. */
+function headerWord(kind: number, granules: number, isAllocated: boolean): number {
+  return ((isAllocated ? (kind + 1) << 24 : 0) | (granules << 16)) >>> 0;
+}
+
+function kindOf(baseType: number): number {
+  if ((baseType & 1) !== 0) return 2;
+  return (baseType & PoolType.NonPagedPoolNx) !== 0 ? 1 : 0;
+}
+
+export function basePoolType(poolType: number): number {
+  return poolType & (1 | 2 | 4 | PoolType.NonPagedPoolNx);
+}
+
+export function isPagedPoolType(poolType: number): boolean {
+  return (poolType & PoolType.PagedPool) !== 0;
+}
+
+/** The ULONG whose bytes in memory are the four characters. */
+export function tagOf(text: string): number {
+  let tag = 0;
+  for (let index = 3; index >= 0; index--)
+    tag = ((tag << 8) | (index < text.length ? text.charCodeAt(index) : 0x20)) >>> 0;
+  return tag;
+}
