@@ -3,7 +3,7 @@ import { type PublicSymbol, readGlobalData, readPublics, readThunkTableRva } fro
 import { PdbModuleCode } from './module-code.ts';
 import { unsupportedPdb } from './pdb-error.ts';
 import type { PdbFile } from './pdb-file.ts';
-import { undecorated } from './public-names.ts';
+import { isDecorated, undecorated } from './public-names.ts';
 import { lastAtOrBefore, RangeIndex, type RvaRange } from './range-index.ts';
 import { SectionMap, type SectionRange } from './section-map.ts';
 
@@ -94,7 +94,7 @@ class PdbSymbols implements SymbolSource {
     for (const { name, rva } of readGlobalData(globals, records, this.#sections)) list.add(named(name, rva, 'data', 0));
     for (const { name, rva, isCode } of this.#allPublics()) {
       // The procedure record has the full qualified name; a decorated one would only say it again.
-      if (name.startsWith('?') && list.hasAt(rva)) continue;
+      if (isDecorated(name) && list.hasAt(rva)) continue;
       list.add(named(undecorated(name), rva, isCode ? 'function' : 'data', 0));
     }
     return list.symbols.sort((a, b) => a.rva - b.rva);
