@@ -27,7 +27,7 @@ export interface NamedAddress {
 }
 
 export interface SymbolSource {
-  readonly kind: 'pdb' | 'dwarf' | 'exports';
+  readonly kind: 'pdb' | 'dwarf' | 'coff' | 'exports';
   /** Frames that cover the address, innermost inlined function first, physical function last; empty if unknown. */
   framesAt(rva: number): readonly SymbolFrame[];
   /** The symbol of that name, matched as written. */
