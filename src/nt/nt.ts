@@ -12,7 +12,7 @@ import { GuestMemory, type MemorySnapshot } from '../engine/memory/guest-memory.
 import { AddressMap } from './address-map.ts';
 import { kernelComponents } from './components.ts';
 import { BugCheck } from './declare/bug-check.ts';
-import { Call, pushResumeFrame, ResumedCall, readResumeFrame } from './declare/call.ts';
+import { Call, maximumGuestArguments, pushResumeFrame, ResumedCall, readResumeFrame } from './declare/call.ts';
 import { type Action, type CallGuest, isAction, type Outcome, type ReturnValue } from './declare/outcome.ts';
 import type { ArgumentSlots, ParameterType } from './declare/parameter-types.ts';
 import { NtEventSource } from './events.ts';
@@ -54,6 +54,9 @@ export type LifeEnd =
     }
   | { readonly kind: 'instruction-limit'; readonly site: Va; readonly stack: readonly Va[] }
   | { readonly kind: 'exact-flags-needed' };
+
+/** How {@link Nt.run} came back: rest means that nothing more will happen by itself. */
+export type RunResult = 'done' | 'rest' | 'deadline' | 'ended';
 
 export interface NtSnapshot {
   readonly memory: MemorySnapshot;
@@ -127,16 +130,23 @@ export class Nt {
   // ---- running
 
   /**
-   * Runs until every thread waits with nothing that could wake it, or the life ends.
-   * Virtual time moves on to the next timer whenever all threads wait.
+   * Runs until `isDone`, or until every thread waits with nothing that could wake it, or the life ends. Virtual time
+   * moves on to the next timer whenever all threads wait, up to `deadline` (interrupt time in 100 ns).
    */
-  run(): void {
+  run(isDone: () => boolean, deadline = Number.POSITIVE_INFINITY): RunResult {
     this.instructionsAtRest.value = this.cpu.retired;
     while (this.end.value === undefined) {
-      if (!this.scheduler.hasRunningThread && !this.scheduler.dispatchNext()) return;
-      const exit = this.cpu.run(turnInstructions);
-      this.guard(() => this.handleExit(exit));
+      if (isDone()) return 'done';
+      if (this.clock.interruptTime >= deadline) return 'deadline';
+      if (!this.scheduler.hasRunningThread && !this.guard(() => this.scheduler.dispatchNext(deadline))) {
+        return this.clock.interruptTime >= deadline ? 'deadline' : 'rest';
+      }
+      if (this.scheduler.hasRunningThread) {
+        const exit = this.cpu.run(turnInstructions);
+        this.guard(() => this.handleExit(exit));
+      }
     }
+    return 'ended';
   }
 
   private handleExit(exit: CpuExit): void {
@@ -153,7 +163,7 @@ export class Nt {
           return;
         }
         this.clock.tick();
-        this.interrupts.deliver();
+        if (!this.interrupts.deliver()) this.scheduler.rotate();
         return;
       case 'fault':
         this.exceptions.fromProcessor(exit);
@@ -277,7 +287,7 @@ export class Nt {
   ): void {
     const { state } = this.cpu;
     const args = action.args.map((argument) => BigInt.asUintN(64, BigInt(argument)));
-    assert(args.length <= 8, 'guest routines take eight arguments at most');
+    assert(args.length <= maximumGuestArguments, 'a guest routine is called with too many arguments');
     pushResumeFrame(this, stack, resumeVa, action.record, image, args.slice(4));
     for (const [index, register] of [Gpr.Rcx, Gpr.Rdx, Gpr.R8, Gpr.R9].entries()) {
       const value = args[index];

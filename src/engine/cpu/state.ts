@@ -52,7 +52,11 @@ export const StateOffset = {
   /** i32 {@link ExitReason} and its operands, valid after a leave. */
   ExitReason: 0x0d4,
   ExitOperand: 0x0d8,
+  /** i32, number of the translated unit that left through its shared exit. */
+  ExitUnit: 0x0dc,
   Xmm: 0x200,
+  /** General registers and flags as that unit had them in locals, at the distances of `Gpr` and `Flags`. */
+  ExitArea: 0x400,
 } as const;
 
 const rflagsBits = [0, 2, 4, 6, 7, 11, 10, 9] as const;
@@ -139,6 +143,14 @@ export class CpuState {
     const at = cpuStateOffset + StateOffset.GsBase;
     this.view.setUint32(at, vaLow(va), true);
     this.view.setInt32(at + 4, vaHigh(va), true);
+  }
+
+  get mxcsr(): number {
+    return this.view.getUint32(cpuStateOffset + StateOffset.Mxcsr, true);
+  }
+
+  set mxcsr(value: number) {
+    this.view.setUint32(cpuStateOffset + StateOffset.Mxcsr, value, true);
   }
 
   /** The 16 bytes of XMM`index`, not a copy of them: {low, high}. */

@@ -15,10 +15,11 @@ const stackArgumentsOffset = 0x28;
 
 /**
  * A resume frame, from the stack pointer at which the called routine returns (its return address popped) upwards:
- * 0x20 home slots, 0x20 stack arguments five to eight, then {frame bytes, record words, words …}, then, at
+ * 0x20 home slots, 0x40 stack arguments five to twelve, then {frame bytes, record words, words …}, then, at
  * `frameBytes` above, the return address of the call that was interrupted.
  */
-export const resumeFrameHeader = 0x40;
+export const resumeFrameHeader = 0x60;
+export const maximumGuestArguments = 12;
 const recordOffset = resumeFrameHeader + 0x10;
 const maximumRecordWords = 4096;
 
@@ -146,7 +147,8 @@ export function readResumeFrame(nt: Nt, frame: Va): { stack: Va; record: number[
   const { memory } = nt;
   const bytes = Number(memory.readU64(vaAdd(frame, resumeFrameHeader)));
   const words = Number(memory.readU64(vaAdd(frame, resumeFrameHeader + 8)));
-  if (words > maximumRecordWords) throw new BugCheck(0xf7, [0, 0, 0, 0], 'the kernel\'s frame on the stack was overwritten');
+  if (words > maximumRecordWords)
+    throw new BugCheck(0xf7, [0, 0, 0, 0], "the kernel's frame on the stack was overwritten");
   const record: number[] = [];
   for (let index = 0; index < words; index++) {
     record.push(memory.readI64AsNumber(vaAdd(frame, recordOffset + index * 8)));

@@ -11,7 +11,10 @@ import type { ParameterType, ReturnType } from './parameter-types.ts';
 export const Irql = { PASSIVE: 0, APC: 1, DISPATCH: 2, SYNCH: 12, CLOCK: 13, IPI: 14, HIGH: 15 } as const;
 export type IrqlName = keyof typeof Irql;
 
-type ParametersShape = Record<string, ParameterType<number> | ParameterType<bigint> | ParameterType<boolean> | ParameterType<Va>>;
+type ParametersShape = Record<
+  string,
+  ParameterType<number> | ParameterType<bigint> | ParameterType<boolean> | ParameterType<Va>
+>;
 
 export type ArgumentsOf<P> = { readonly [K in keyof P]: P[K] extends ParameterType<infer T> ? T : never };
 
@@ -72,6 +75,8 @@ export function ntExports<R extends Record<string, Routine>>(
 }
 
 /** Routines that have an address in the kernel (stacks show them) and no export. */
-export function ntInternals<R extends Record<string, Routine>>(routines: R): KernelComponent & { readonly routines: R } {
+export function ntInternals<R extends Record<string, Routine>>(
+  routines: R,
+): KernelComponent & { readonly routines: R } {
   return { module: 'ntoskrnl.exe', isExported: false, routines, data: {} };
 }

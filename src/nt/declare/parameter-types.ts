@@ -84,4 +84,14 @@ export function tagText(tag: number): string {
   return text;
 }
 
-export type ReturnType = 'VOID' | 'NTSTATUS' | 'PVOID' | 'BOOLEAN' | 'ULONG' | 'LONG' | 'KIRQL' | 'SIZE_T' | 'ULONG64' | 'LONG64';
+export type ReturnType =
+  | 'VOID'
+  | 'NTSTATUS'
+  | 'PVOID'
+  | 'BOOLEAN'
+  | 'ULONG'
+  | 'LONG'
+  | 'KIRQL'
+  | 'SIZE_T'
+  | 'ULONG64'
+  | 'LONG64';

@@ -37,17 +37,57 @@ function scalar<T>(
   return { size, align: size, read, write };
 }
 
-export const u8 = scalar<number>(1, (m, va) => m.readU8(va), (m, va, v) => m.writeU8(va, v));
-export const i8 = scalar<number>(1, (m, va) => (m.readU8(va) << 24) >> 24, (m, va, v) => m.writeU8(va, v));
-export const u16 = scalar<number>(2, (m, va) => m.readU16(va), (m, va, v) => m.writeU16(va, v));
-export const i16 = scalar<number>(2, (m, va) => (m.readU16(va) << 16) >> 16, (m, va, v) => m.writeU16(va, v));
-export const u32 = scalar<number>(4, (m, va) => m.readU32(va), (m, va, v) => m.writeU32(va, v));
-export const i32 = scalar<number>(4, (m, va) => m.readI32(va), (m, va, v) => m.writeU32(va, v));
-export const u64 = scalar<bigint>(8, (m, va) => m.readU64(va), (m, va, v) => m.writeU64(va, v));
-export const i64 = scalar<bigint>(8, (m, va) => BigInt.asIntN(64, m.readU64(va)), (m, va, v) => m.writeU64(va, v));
+export const u8 = scalar<number>(
+  1,
+  (m, va) => m.readU8(va),
+  (m, va, v) => m.writeU8(va, v),
+);
+export const i8 = scalar<number>(
+  1,
+  (m, va) => (m.readU8(va) << 24) >> 24,
+  (m, va, v) => m.writeU8(va, v),
+);
+export const u16 = scalar<number>(
+  2,
+  (m, va) => m.readU16(va),
+  (m, va, v) => m.writeU16(va, v),
+);
+export const i16 = scalar<number>(
+  2,
+  (m, va) => (m.readU16(va) << 16) >> 16,
+  (m, va, v) => m.writeU16(va, v),
+);
+export const u32 = scalar<number>(
+  4,
+  (m, va) => m.readU32(va),
+  (m, va, v) => m.writeU32(va, v),
+);
+export const i32 = scalar<number>(
+  4,
+  (m, va) => m.readI32(va),
+  (m, va, v) => m.writeU32(va, v),
+);
+export const u64 = scalar<bigint>(
+  8,
+  (m, va) => m.readU64(va),
+  (m, va, v) => m.writeU64(va, v),
+);
+export const i64 = scalar<bigint>(
+  8,
+  (m, va) => BigInt.asIntN(64, m.readU64(va)),
+  (m, va, v) => m.writeU64(va, v),
+);
 /** An 8-byte count or length that is known to be exact as a number (below 2^53). */
-export const size64 = scalar<number>(8, (m, va) => Number(m.readU64(va)), (m, va, v) => m.writeU64(va, BigInt(v)));
-export const pointer = scalar<Va>(8, (m, va) => m.readVa(va), (m, va, v) => m.writeVa(va, v));
+export const size64 = scalar<number>(
+  8,
+  (m, va) => Number(m.readU64(va)),
+  (m, va, v) => m.writeU64(va, BigInt(v)),
+);
+export const pointer = scalar<Va>(
+  8,
+  (m, va) => m.readVa(va),
+  (m, va, v) => m.writeVa(va, v),
+);
 
 /** Raw bytes or an embedded structure: only its address is of use. */
 export function bytes(size: number, align = 1): FieldType<void> {

@@ -103,7 +103,7 @@ export class Pool {
   }
 
   /** Frees what a driver was given. Bug check 0xC2 as Windows raises it for bad addresses and tags. `tag` 0: any. */
-  free(va: Va, tag: number, caller: Caller): void {
+  free(va: Va, tag: number, caller: Caller): undefined {
     const block = this.blocks.get(va);
     if (block === undefined || block.kind === kernelKind) throw this.badFree(va);
     if (tag !== 0 && block.tag !== 0 && (tag & 0x7fff_ffff) !== (block.tag & 0x7fff_ffff)) {
@@ -142,15 +142,14 @@ export class Pool {
 
   private place(kind: number, poolType: number, bytes: number, tag: number): PoolBlock | undefined {
     const granules = Math.max(2, Math.ceil((Math.max(bytes, 1) + headerBytes) / granule));
-    const va =
-      granules < pageSize / granule ? this.placeSmall(kind, granules, bytes, tag) : this.placeLarge(kind, bytes);
+    const va = granules < pageSize / granule ? this.placeSmall(kind, granules, tag) : this.placeLarge(kind, bytes);
     if (va === undefined) return undefined;
     const block = { va, bytes, tag, poolType, kind };
     this.blocks.set(va, block);
     return block;
   }
 
-  private placeSmall(kind: number, granules: number, bytes: number, tag: number): Va | undefined {
+  private placeSmall(kind: number, granules: number, tag: number): Va | undefined {
     const queue = this.queue(kind, granules);
     const header = (queue.length > quarantineBlocks ? queue.shift() : this.cutPage(kind, granules)) ?? queue.shift();
     if (header === undefined) return undefined;

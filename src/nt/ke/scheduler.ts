@@ -1,0 +1,400 @@
+/**
+ * Threads. A thread that does not run is its saved registers; one that waits also has its wait. All of it is data, and
+ * the order in which threads run follows from it alone.
+ */
+import { assert } from '../../base/errors.ts';
+import type { StoreCell, StoreMap } from '../../base/store.ts';
+import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import { Gpr } from '../../engine/cpu/state.ts';
+import { Access, pageSize } from '../../engine/memory/layout.ts';
+import { AddressMap } from '../address-map.ts';
+import { BugCheck } from '../declare/bug-check.ts';
+import { Irql, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
+import { continueGuest, type Wait } from '../declare/outcome.ts';
+import type { Nt } from '../nt.ts';
+import { STATUS_TIMEOUT } from '../ntstatus.ts';
+import { DispatcherType, KPCR } from '../structures/ke.ts';
+import { setIrql } from './irql.ts';
+import { loadContext, type SavedContext, saveContext } from './saved-context.ts';
+
+export type ThreadState = 'running' | 'ready' | 'waiting' | 'idle' | 'terminated';
+
+export interface Thread {
+  /** Address of its KTHREAD: its identity. */
+  readonly kthread: Va;
+  /** Client ID. */
+  readonly id: number;
+  readonly process: Va;
+  readonly isSystem: boolean;
+  readonly stackBase: Va;
+  readonly stackLimit: Va;
+  readonly state: ThreadState;
+  readonly context: SavedContext | undefined;
+  readonly wait: ThreadWait | undefined;
+  /** KTHREAD.KernelApcDisable and SpecialApcDisable: zero or negative. */
+  readonly kernelApcDisable: number;
+  readonly specialApcDisable: number;
+  readonly priority: number;
+  /** What the routine that an idle thread was given last returned (RAX). */
+  readonly result: number;
+  readonly exitStatus: number;
+}
+
+export interface ThreadWait {
+  readonly objects: readonly Va[];
+  readonly waitAll: boolean;
+  readonly dueTime: number | undefined;
+  readonly alertable: boolean;
+  readonly waitMode: number;
+  /** Routine that waits, for stacks. */
+  readonly routine: Va;
+  /** Grows; those that waited longer are served first. */
+  readonly order: number;
+}
+
+const stackPages = 6;
+const kthreadBytes = 0x900;
+
+export class Scheduler {
+  private readonly nt: Nt;
+  private readonly threads: StoreMap<number, Thread>;
+  private readonly current: StoreCell<Va>;
+  private readonly ready: StoreCell<readonly Va[]>;
+  private readonly nextId: StoreCell<number>;
+  private readonly waitOrder: StoreCell<number>;
+  private readonly idleThread: StoreCell<Va>;
+  /** The first system thread: it loads, starts and unloads drivers. */
+  private readonly systemThread_: StoreCell<Va>;
+  /** The thread of the process that makes the requests. */
+  private readonly requester_: StoreCell<Va>;
+
+  constructor(nt: Nt) {
+    this.nt = nt;
+    this.threads = nt.stores.map('ke/threads');
+    this.current = nt.stores.cell('ke/current-thread', nullVa);
+    this.ready = nt.stores.cell<readonly Va[]>('ke/ready', []);
+    this.nextId = nt.stores.cell('ke/next-client-id', 4);
+    this.waitOrder = nt.stores.cell('ke/wait-order', 0);
+    this.idleThread = nt.stores.cell('ke/idle-thread', nullVa);
+    this.systemThread_ = nt.stores.cell('ke/system-thread', nullVa);
+    this.requester_ = nt.stores.cell('ke/requester', nullVa);
+  }
+
+  boot(): void {
+    const { systemProcess, requesterProcess } = this.nt.processor;
+    this.idleThread.value = this.create(systemProcess, true).kthread;
+    this.setEntry(this.idleThread.value, this.nt.entries.routineVa('KiIdleLoop'), []);
+    this.systemThread_.value = this.create(systemProcess, true).kthread;
+    this.requester_.value = this.create(requesterProcess, false).kthread;
+    this.setCurrent(nullVa);
+  }
+
+  get systemThread(): Va {
+    return this.systemThread_.value;
+  }
+
+  get requester(): Va {
+    return this.requester_.value;
+  }
+
+  get hasRunningThread(): boolean {
+    return this.current.value !== nullVa;
+  }
+
+  /** The running thread; the idle thread if none runs. */
+  get currentThread(): Thread {
+    return this.thread(this.hasRunningThread ? this.current.value : this.idleThread.value);
+  }
+
+  get isIdle(): boolean {
+    return !this.hasRunningThread || this.current.value === this.idleThread.value;
+  }
+
+  thread(kthread: Va): Thread {
+    const thread = this.threads.get(kthread);
+    assert(thread, 'a thread is looked up by its KTHREAD');
+    return thread;
+  }
+
+  findThread(kthread: Va): Thread | undefined {
+    return this.threads.get(kthread);
+  }
+
+  all(): IterableIterator<Thread> {
+    return this.threads.values();
+  }
+
+  update(kthread: Va, change: Partial<Thread>): void {
+    this.threads.set(kthread, { ...this.thread(kthread), ...change });
+  }
+
+  // ---- creation and end
+
+  /** A thread that is idle until {@link start} gives it a routine. */
+  create(process: Va, isSystem: boolean): Thread {
+    const { nt } = this;
+    const kthread = nt.pool.allocateKernel(kthreadBytes, 'Thre');
+    const region = AddressMap.kernelStacks;
+    const low = nt.addressSpace.reserve(region, stackPages + 1);
+    assert(low !== undefined, 'kernel stacks are used up');
+    // The page below stays unmapped: the guard page.
+    const limit = vaAdd(low, pageSize);
+    for (let index = 0; index < stackPages; index++) {
+      const frame = nt.memory.allocateFrame();
+      if (frame === undefined) throw new BugCheck(0x4d, [0, 0, 0, 0], 'the emulated machine has no memory left');
+      nt.memory.frameBytes(frame).fill(0x81 + (nt.random.u32() % 0x7d));
+      nt.memory.mapPage(vaAdd(limit, index * pageSize), frame, Access.Read | Access.Write);
+    }
+    const id = this.nextId.value;
+    this.nextId.value = id + 4;
+    nt.dispatcher.initialise(kthread, DispatcherType.Thread, 6, 0);
+    const thread: Thread = {
+      kthread,
+      id,
+      process,
+      isSystem,
+      stackLimit: limit,
+      stackBase: vaAdd(limit, stackPages * pageSize),
+      state: 'idle',
+      context: undefined,
+      wait: undefined,
+      kernelApcDisable: 0,
+      specialApcDisable: 0,
+      priority: 8,
+      result: 0,
+      exitStatus: 0,
+    };
+    this.threads.set(kthread, thread);
+    return thread;
+  }
+
+  /** Gives an idle thread a routine to run; when it returns, the thread is idle again and `result` has RAX. */
+  start(kthread: Va, routine: Va, args: readonly (number | bigint)[]): void {
+    assert(this.thread(kthread).state === 'idle', 'only an idle thread can be given a routine');
+    this.setEntry(kthread, routine, args);
+    this.makeReady(kthread);
+  }
+
+  private setEntry(kthread: Va, routine: Va, args: readonly (number | bigint)[]): void {
+    const { state } = this.nt.cpu;
+    const running = saveContext(state);
+    const base = vaAdd(this.thread(kthread).stackBase, -0x18);
+    this.nt.memory.writeU64(base, 0n);
+    this.nt.callGuest(
+      { routine, args, record: [] },
+      base,
+      this.nt.entries.resumeVa('KiThreadStartup', 'returned'),
+      undefined,
+    );
+    state.rflags = 0x202;
+    this.update(kthread, { context: { ...saveContext(state), irql: Irql.PASSIVE } });
+    loadContext(state, running);
+  }
+
+  /** The running thread ends; its object is signalled. */
+  terminateCurrent(exitStatus: number): void {
+    const kthread = this.current.value;
+    this.update(kthread, { state: 'terminated', exitStatus, context: undefined });
+    this.setCurrent(nullVa);
+    setIrql(this.nt, Irql.PASSIVE);
+    this.nt.dispatcher.signal(kthread, 1);
+    this.nt.events.emit('threadTerminated', { thread: kthread });
+    const { stackLimit } = this.thread(kthread);
+    this.nt.addressSpace.free(AddressMap.kernelStacks, vaAdd(stackLimit, -pageSize), stackPages + 1);
+  }
+
+  /** The running thread's routine returned. */
+  routineReturned(result: number): void {
+    const kthread = this.current.value;
+    if (this.thread(kthread).kernelApcDisable !== 0 || this.nt.cpu.state.irql !== Irql.PASSIVE) {
+      this.checkRest(kthread);
+    }
+    this.update(kthread, { state: 'idle', result, context: undefined });
+    this.setCurrent(nullVa);
+  }
+
+  private checkRest(kthread: Va): void {
+    const { irql } = this.nt.cpu.state;
+    if (irql !== Irql.PASSIVE) {
+      throw new BugCheck(0x4a, [this.nt.cpu.state.rip, irql, 0, 0], 'a system call returned at raised IRQL');
+    }
+    throw new BugCheck(
+      0x01,
+      [0, 0, this.thread(kthread).kernelApcDisable & 0xffff_ffff, 0],
+      'a system call returned with kernel APCs disabled: a critical region was entered and not left',
+    );
+  }
+
+  // ---- running
+
+  /** Lets the next thread run. False when nothing can run before `deadline` (interrupt time). */
+  dispatchNext(deadline: number): boolean {
+    for (;;) {
+      const next = this.ready.value[0];
+      if (next !== undefined) {
+        this.ready.value = this.ready.value.slice(1);
+        this.switchTo(next);
+        this.nt.interrupts.deliver();
+        return true;
+      }
+      if (this.nt.interrupts.hasPendingDpc) {
+        this.switchTo(this.idleThread.value);
+        this.nt.interrupts.deliver();
+        return true;
+      }
+      const due = Math.min(this.nt.timers.nextDue, this.nextWaitDue());
+      if (due > deadline) {
+        if (deadline !== Number.POSITIVE_INFINITY) this.nt.clock.advanceTo(deadline);
+        return false;
+      }
+      if (due === Number.POSITIVE_INFINITY) return false;
+      this.nt.clock.advanceTo(due);
+      this.nt.timers.expire();
+      this.expireWaits();
+    }
+  }
+
+  /** At the end of a quantum: another thread's turn, if one is ready and the IRQL allows it. */
+  rotate(): void {
+    this.expireWaits();
+    if (this.ready.value.length === 0 || this.nt.cpu.state.irql >= Irql.DISPATCH || this.isIdle) return;
+    const kthread = this.current.value;
+    this.suspendCurrent('ready');
+    this.ready.value = [...this.ready.value, kthread];
+  }
+
+  /** The idle thread has nothing left to do. */
+  leaveIdle(): void {
+    this.setEntryOfIdle();
+    this.setCurrent(nullVa);
+  }
+
+  private setEntryOfIdle(): void {
+    this.setEntry(this.idleThread.value, this.nt.entries.routineVa('KiIdleLoop'), []);
+  }
+
+  private switchTo(kthread: Va): void {
+    const thread = this.thread(kthread);
+    assert(thread.context, 'a thread that is to run has its registers');
+    loadContext(this.nt.cpu.state, thread.context);
+    setIrql(this.nt, thread.context.irql);
+    this.update(kthread, { state: 'running', context: undefined });
+    this.setCurrent(kthread);
+  }
+
+  private suspendCurrent(state: ThreadState): void {
+    this.update(this.current.value, { state, context: saveContext(this.nt.cpu.state) });
+    this.setCurrent(nullVa);
+  }
+
+  private makeReady(kthread: Va): void {
+    this.update(kthread, { state: 'ready', wait: undefined });
+    this.ready.value = [...this.ready.value, kthread];
+  }
+
+  private setCurrent(kthread: Va): void {
+    this.current.value = kthread;
+    const shown = kthread === nullVa ? this.idleThread.value : kthread;
+    KPCR.PrcbCurrentThread.set(this.nt.memory, this.nt.processor.kpcr, shown);
+  }
+
+  // ---- waiting
+
+  /** The running thread waits; it stands already where it goes on with the wait status in RAX. */
+  wait(action: Wait, routine: Va): void {
+    const { nt } = this;
+    const kthread = this.current.value;
+    const status = nt.dispatcher.trySatisfy(action.objects, action.waitAll, kthread);
+    if (status !== undefined) {
+      nt.cpu.state.setGpr(Gpr.Rax, BigInt(status));
+      return;
+    }
+    if (action.dueTime !== undefined && action.dueTime <= nt.clock.interruptTime && action.objects.length > 0) {
+      nt.cpu.state.setGpr(Gpr.Rax, BigInt(STATUS_TIMEOUT));
+      return;
+    }
+    if (nt.cpu.state.irql >= Irql.DISPATCH) {
+      throw new BugCheck(0xb8, [kthread, 0, 0, 0], 'a thread would have to wait at DISPATCH_LEVEL or above');
+    }
+    this.waitOrder.value += 1;
+    this.update(kthread, {
+      wait: {
+        objects: action.objects,
+        waitAll: action.waitAll,
+        dueTime: action.dueTime,
+        alertable: action.alertable,
+        waitMode: action.waitMode,
+        routine,
+        order: this.waitOrder.value,
+      },
+    });
+    this.suspendCurrent('waiting');
+  }
+
+  /** An object was signalled: wakes those whose wait it ends, longest wait first. */
+  wakeWaiters(object: Va): void {
+    const waiting = [...this.threads.values()]
+      .filter((thread) => thread.wait?.objects.includes(object))
+      .sort((a, b) => (a.wait?.order ?? 0) - (b.wait?.order ?? 0));
+    for (const thread of waiting) {
+      if (!this.nt.dispatcher.isSignalled(object, thread.kthread)) return;
+      const { wait } = thread;
+      const status = wait && this.nt.dispatcher.trySatisfy(wait.objects, wait.waitAll, thread.kthread);
+      if (status !== undefined) this.wake(thread.kthread, status);
+    }
+  }
+
+  private wake(kthread: Va, status: number): void {
+    const { context } = this.thread(kthread);
+    assert(context, 'a waiting thread has its registers');
+    const gpr = context.gpr.slice();
+    gpr[Gpr.Rax] = BigInt(status);
+    this.update(kthread, { context: { ...context, gpr } });
+    this.makeReady(kthread);
+  }
+
+  private nextWaitDue(): number {
+    let due = Number.POSITIVE_INFINITY;
+    for (const { wait } of this.threads.values()) {
+      if (wait?.dueTime !== undefined && wait.dueTime < due) due = wait.dueTime;
+    }
+    return due;
+  }
+
+  private expireWaits(): void {
+    const now = this.nt.clock.interruptTime;
+    for (const thread of [...this.threads.values()]) {
+      const { wait } = thread;
+      if (wait?.dueTime === undefined || wait.dueTime > now) continue;
+      // A delay (no objects) ends with success.
+      this.wake(thread.kthread, wait.objects.length === 0 ? 0 : STATUS_TIMEOUT);
+    }
+  }
+}
+
+/** Where threads begin and end. */
+export const keThreadInternals = ntInternals({
+  KiThreadStartup: ntRoutine({
+    doc: "below every thread's first routine",
+    irql: ['PASSIVE', 'PASSIVE'],
+    params: {},
+    returns: 'VOID',
+    body: () => continueGuest,
+    resume: {
+      returned: (nt, call) => {
+        nt.scheduler.routineReturned(call.resultVa);
+        return continueGuest;
+      },
+    },
+  }),
+  KiIdleLoop: ntRoutine({
+    doc: 'what the processor runs while every thread waits',
+    irql: ['PASSIVE', 'PASSIVE'],
+    params: {},
+    returns: 'VOID',
+    body: (nt) => {
+      nt.scheduler.leaveIdle();
+      return continueGuest;
+    },
+  }),
+});

@@ -1,0 +1,111 @@
+import { bytes, i32, i64, placed, pointer, struct, u8, u16, u32, u64 } from '../declare/struct.ts';
+
+export const LIST_ENTRY = struct('_LIST_ENTRY', { Flink: pointer, Blink: pointer });
+
+/** The start of everything that can be waited for. */
+export const DISPATCHER_HEADER = struct('_DISPATCHER_HEADER', {
+  Type: u8,
+  Signalling: u8,
+  Size: u8,
+  Reserved1: u8,
+  SignalState: i32,
+  WaitListHead: bytes(16, 8),
+});
+
+/** DISPATCHER_HEADER.Type */
+export const DispatcherType = {
+  EventNotification: 0,
+  EventSynchronization: 1,
+  Mutant: 2,
+  Process: 3,
+  Semaphore: 5,
+  Thread: 6,
+  TimerNotification: 8,
+  TimerSynchronization: 9,
+} as const;
+
+export const KEVENT = struct('_KEVENT', { Header: bytes(DISPATCHER_HEADER.sizeBytes, 8) });
+
+export const KSEMAPHORE = struct('_KSEMAPHORE', { Header: bytes(DISPATCHER_HEADER.sizeBytes, 8), Limit: i32 });
+
+export const KMUTANT = struct('_KMUTANT', {
+  Header: bytes(DISPATCHER_HEADER.sizeBytes, 8),
+  MutantListEntry: bytes(16, 8),
+  OwnerThread: pointer,
+  Abandoned: u8,
+  ApcDisable: u8,
+});
+
+export const KTIMER = struct('_KTIMER', {
+  Header: bytes(DISPATCHER_HEADER.sizeBytes, 8),
+  DueTime: u64,
+  TimerListEntry: bytes(16, 8),
+  Dpc: pointer,
+  Processor: u32,
+  Period: u32,
+});
+
+export const KDPC = struct('_KDPC', {
+  Type: u8,
+  Importance: u8,
+  Number: u16,
+  DpcListEntry: placed(0x08, bytes(16, 8)),
+  DeferredRoutine: placed(0x18, pointer),
+  DeferredContext: pointer,
+  SystemArgument1: pointer,
+  SystemArgument2: pointer,
+  DpcData: pointer,
+});
+
+/** The parts of KPCR and its KPRCB that compiled code reads through GS. */
+export const KPCR = struct(
+  '_KPCR',
+  {
+    GdtBase: placed(0x00, pointer),
+    TssBase: placed(0x08, pointer),
+    UserRsp: placed(0x10, u64),
+    Self: placed(0x18, pointer),
+    CurrentPrcb: placed(0x20, pointer),
+    LockArray: placed(0x28, pointer),
+    Used_Self: placed(0x30, pointer),
+    IdtBase: placed(0x38, pointer),
+    Irql: placed(0x50, u8),
+    MajorVersion: placed(0x60, u16),
+    MinorVersion: placed(0x62, u16),
+    PrcbMxCsr: placed(0x180, u32),
+    PrcbNumber: placed(0x184, u32),
+    PrcbCurrentThread: placed(0x188, pointer),
+    PrcbNextThread: placed(0x190, pointer),
+    PrcbIdleThread: placed(0x198, pointer),
+  },
+  0x8000,
+);
+
+/** The parts of KUSER_SHARED_DATA that drivers read inline (ntddk.h). */
+export const KUSER_SHARED_DATA = struct(
+  'KUSER_SHARED_DATA',
+  {
+    TickCountLowDeprecated: placed(0x000, u32),
+    TickCountMultiplier: placed(0x004, u32),
+    InterruptTimeLow: placed(0x008, u32),
+    InterruptTimeHigh1: placed(0x00c, u32),
+    InterruptTimeHigh2: placed(0x010, u32),
+    SystemTimeLow: placed(0x014, u32),
+    SystemTimeHigh1: placed(0x018, u32),
+    SystemTimeHigh2: placed(0x01c, u32),
+    TimeZoneBias: placed(0x020, i64),
+    NtSystemRoot: placed(0x030, bytes(520, 2)),
+    NtBuildNumber: placed(0x260, u32),
+    NtProductType: placed(0x264, u32),
+    ProductTypeIsValid: placed(0x268, u8),
+    NativeProcessorArchitecture: placed(0x26a, u16),
+    NtMajorVersion: placed(0x26c, u32),
+    NtMinorVersion: placed(0x270, u32),
+    ActiveProcessorCount: placed(0x3c0, u32),
+    TickCountLow: placed(0x320, u32),
+    TickCountHigh: placed(0x324, u32),
+    TickCountHigh2: placed(0x328, u32),
+    Cookie: placed(0x330, u32),
+  },
+  0x1000,
+);
