@@ -51,11 +51,12 @@ export interface RoutineHooks {
 /** Returned by `before` to let the routine itself run. */
 export const proceed = Symbol('proceed');
 
+const firstThunkSlot = (AddressMap.thunks - AddressMap.host.start) / hostSlotBytes;
+
 export class HostEntries {
   private readonly slots: (HostEntry | undefined)[] = [];
   private readonly routinesByName = new Map<string, RoutineEntry>();
   private readonly resumeByName = new Map<string, ResumeEntry>();
-  private firstThunkSlot = (AddressMap.thunks - AddressMap.host.start) / hostSlotBytes;
 
   at(va: Va): HostEntry | undefined {
     const offset = va - AddressMap.host.start;
@@ -77,9 +78,17 @@ export class HostEntries {
   }
 
   removeThunks(image: KernelImage): void {
-    for (let slot = this.firstThunkSlot; slot < this.slots.length; slot++) {
+    this.dropThunks((thunk) => thunk.image.index === image.index);
+  }
+
+  removeAllThunks(): void {
+    this.dropThunks(() => true);
+  }
+
+  private dropThunks(isDropped: (thunk: ThunkEntry) => boolean): void {
+    for (let slot = firstThunkSlot; slot < this.slots.length; slot++) {
       const entry = this.slots[slot];
-      if (entry?.kind === 'thunk' && entry.image.index === image.index) this.slots[slot] = undefined;
+      if (entry?.kind === 'thunk' && isDropped(entry)) this.slots[slot] = undefined;
     }
   }
 

@@ -124,6 +124,7 @@ export class Nt {
     this.clock.boot();
     this.scheduler.boot();
     this.io.boot();
+    this.images.boot();
     this.cpu.functionRangesOf = (va) => this.images.functionRangesOf(va);
   }
 
@@ -349,6 +350,7 @@ export class Nt {
     this.stores.restore(snapshot.stores);
     this.memory.restore(snapshot.memory);
     this.images.rebuild();
+    this.timers.forgetNextDue();
   }
 }
 

@@ -39,7 +39,9 @@ export const rtlStrings = ntExports('ntoskrnl.exe', {
     irql: ['PASSIVE', 'DISPATCH'],
     params: initialiseUnicode,
     returns: 'VOID',
-    body: (nt, args) => initUnicodeString(nt.memory, args.DestinationString, args.SourceString) as undefined,
+    body: (nt, args) => {
+      initUnicodeString(nt.memory, args.DestinationString, args.SourceString);
+    },
   }),
   RtlInitUnicodeStringEx: ntRoutine({
     doc: 'ntifs.h; nf-wdmsec-wdmlibrtlinitunicodestringex',
@@ -53,14 +55,18 @@ export const rtlStrings = ntExports('ntoskrnl.exe', {
     irql: ['PASSIVE', 'DISPATCH'],
     params: initialise,
     returns: 'VOID',
-    body: (nt, args) => initString(nt.memory, args.DestinationString, args.SourceString) as undefined,
+    body: (nt, args) => {
+      initString(nt.memory, args.DestinationString, args.SourceString);
+    },
   }),
   RtlInitString: ntRoutine({
     doc: 'wdm.h; nf-wdm-rtlinitstring',
     irql: ['PASSIVE', 'DISPATCH'],
     params: initialise,
     returns: 'VOID',
-    body: (nt, args) => initString(nt.memory, args.DestinationString, args.SourceString) as undefined,
+    body: (nt, args) => {
+      initString(nt.memory, args.DestinationString, args.SourceString);
+    },
   }),
   RtlInitAnsiStringEx: ntRoutine({
     doc: 'ntifs.h; as RtlInitUnicodeStringEx',
@@ -74,14 +80,18 @@ export const rtlStrings = ntExports('ntoskrnl.exe', {
     irql: ['PASSIVE', 'HIGH'],
     params: { DestinationString: PUNICODE_STRING, SourceString: PUNICODE_STRING },
     returns: 'VOID',
-    body: (nt, args) => copyUnicodeString(nt.memory, args.DestinationString, args.SourceString) as undefined,
+    body: (nt, args) => {
+      copyUnicodeString(nt.memory, args.DestinationString, args.SourceString);
+    },
   }),
   RtlCopyString: ntRoutine({
     doc: 'ntddk.h; nf-ntddk-rtlcopystring',
     irql: ['PASSIVE', 'HIGH'],
     params: { DestinationString: PSTRING, SourceString: PSTRING },
     returns: 'VOID',
-    body: (nt, args) => void copyString(nt.memory, args.DestinationString, args.SourceString),
+    body: (nt, args) => {
+      copyString(nt.memory, args.DestinationString, args.SourceString);
+    },
   }),
   RtlAppendUnicodeToString: ntRoutine({
     doc: 'wdm.h; nf-wdm-rtlappendunicodetostring',
