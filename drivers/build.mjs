@@ -1,0 +1,257 @@
+// Builds the sample drivers: `node drivers/build.mjs [NAME…]` replaces the committed files, `--out DIR` writes elsewhere,
+// `--expected` writes expected.json only (no compiler needed), `--toolchain` prints the versions found.
+//
+// The bytes depend on the compilers and headers only (toolchain.json has the versions of the committed files), not on
+// where the repository or the temporary folder lies: each driver is compiled in a folder of its own with relative names.
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { samples } from './samples.mjs';
+
+const drivers = dirname(fileURLToPath(import.meta.url));
+const repository = dirname(drivers);
+const MINGW = '/usr/share/mingw-w64/include';
+
+const GCC = 'x86_64-w64-mingw32-gcc';
+const tool = {
+  gcc: [GCC, '--version'],
+  'gcc binutils': ['x86_64-w64-mingw32-ld', '--version'],
+  clang: ['clang-16', '--version'],
+  lld: ['lld-link-16', '--version'],
+  'llvm-dlltool': ['llvm-readobj-16', '--version'],
+};
+
+/** Versions of the tools and headers, or null for what is missing. */
+function toolchain() {
+  const versions = {};
+  for (const [name, [program, ...args]] of Object.entries(tool)) {
+    try {
+      const text = execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+      versions[name] =
+        text
+          .split('\n')
+          .find((line) => /\d\.\d|\(GCC\)/.test(line))
+          ?.trim() ?? null;
+    } catch {
+      versions[name] = null;
+    }
+  }
+  const header = join(MINGW, '_mingw_mac.h');
+  const text = existsSync(header) ? readFileSync(header, 'utf8') : '';
+  const part = (name) => text.match(new RegExp(`__MINGW64_VERSION_${name}\\s+(\\d+)`))?.[1];
+  versions['mingw-w64 headers'] = text === '' ? null : `${part('MAJOR')}.${part('MINOR')}.${part('BUGFIX')}`;
+  return versions;
+}
+
+const COMMON = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-Wno-multichar', '-fms-extensions'];
+const FREESTANDING = ['-ffreestanding', '-fno-builtin', '-fno-stack-protector', '-mno-stack-arg-probe', '-fno-ident'];
+
+// The leaky samples have full debug information; for the others functions and lines do, and keep the files small.
+const isLeaky = (name) => name.startsWith('leaky-');
+
+function compileWithGcc(work, { name, folder }) {
+  const run = (args) => execFileSync(GCC, args, { cwd: work, stdio: ['ignore', 'inherit', 'inherit'] });
+  run([
+    ...COMMON,
+    ...FREESTANDING,
+    '-gdwarf-4',
+    isLeaky(name) ? '-g2' : '-g1',
+    '-femit-struct-debug-baseonly',
+    '-fno-var-tracking',
+    '-gno-record-gcc-switches',
+    `-frandom-seed=${name}`,
+    `-ffile-prefix-map=${work}=${folder}`,
+    `-ffile-prefix-map=${MINGW}=mingw-w64`,
+    '-isystem',
+    `${MINGW}/ddk`,
+    '-c',
+    `${name}.c`,
+    '-o',
+    `${name}.o`,
+  ]); // prettier-ignore
+  run([
+    `${name}.o`,
+    '-o',
+    `${name}.sys`,
+    '-nostdlib',
+    '-nostartfiles',
+    '-shared',
+    '-Wl,--exclude-all-symbols',
+    '-Wl,--subsystem,native:10.0',
+    '-Wl,--image-base,0x140000000',
+    '-Wl,--dynamicbase',
+    '-Wl,--nxcompat',
+    '-Wl,--no-insert-timestamp',
+    '-Wl,--entry,DriverEntry',
+    '-Wl,--gc-sections',
+    '-lntoskrnl',
+    '-lhal',
+  ]); // prettier-ignore
+  return [`${name}.sys`];
+}
+
+function compileWithClang(work, { name, folder }) {
+  const run = (program, args) => execFileSync(program, args, { cwd: work, stdio: ['ignore', 'inherit', 'inherit'] });
+  const library = execFileSync(GCC, ['-print-file-name=libntoskrnl.a'], { encoding: 'utf8' }).trim();
+  copyFileSync(library, join(work, 'libntoskrnl.a'));
+  run('llvm-dlltool-16', ['-m', 'i386:x86-64', '-d', 'ntoskrnl-newer.def', '-l', 'ntoskrnl-newer.lib']);
+  run('clang-16', [
+    '--target=x86_64-windows-gnu',
+    ...COMMON,
+    ...FREESTANDING,
+    isLeaky(name) ? '-g' : '-gline-tables-only',
+    '-gcodeview',
+    '-gno-codeview-command-line',
+    `-fdebug-compilation-dir=${folder}`,
+    `-ffile-prefix-map=${MINGW}=mingw-w64`,
+    '-isystem',
+    MINGW,
+    '-isystem',
+    `${MINGW}/ddk`,
+    '-c',
+    `${name}.c`,
+    '-o',
+    `${name}.o`,
+  ]); // prettier-ignore
+  run('lld-link-16', [
+    '/nologo',
+    '/driver',
+    '/subsystem:native',
+    '/machine:x64',
+    '/entry:DriverEntry',
+    '/nodefaultlib',
+    '/debug:full',
+    '/Brepro',
+    '/opt:ref',
+    '/pdbsourcepath:/poolproof',
+    `/pdbaltpath:${name}.pdb`,
+    `/pdb:${name}.pdb`,
+    `/out:${name}.sys`,
+    `${name}.o`,
+    'libntoskrnl.a',
+    'ntoskrnl-newer.lib',
+  ]); // prettier-ignore
+  return [`${name}.sys`, `${name}.pdb`];
+}
+
+const folderOf = (sample) => `${sample.folder ?? 'drivers'}/${sample.name}`;
+
+function build(sample, out) {
+  const work = realpathSync(mkdtempSync(join(tmpdir(), 'poolproof-driver-')));
+  try {
+    copyFileSync(join(repository, folderOf(sample), `${sample.name}.c`), join(work, `${sample.name}.c`));
+    for (const shared of ['sample.h', 'ntoskrnl-newer.def'])
+      copyFileSync(join(drivers, 'include', shared), join(work, shared));
+    const named = { name: sample.name, folder: folderOf(sample) };
+    const files = sample.compiler === 'gcc' ? compileWithGcc(work, named) : compileWithClang(work, named);
+    const target = join(out, folderOf(sample));
+    mkdirSync(target, { recursive: true });
+    return files.map((file) => {
+      copyFileSync(join(work, file), join(target, file));
+      chmodSync(join(target, file), 0o644);
+      return `${folderOf(sample)}/${file}`;
+    });
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** The leaks that a source declares: `// leak[run,…]: key=value …` at the end of the allocating line. */
+function leaksOf(sample) {
+  const file = `${sample.name}.c`;
+  const lines = readFileSync(join(repository, folderOf(sample), file), 'utf8').split('\n');
+  const leaks = [];
+  lines.forEach((text, index) => {
+    const marker = text.match(/\/\/ leak(?:\[([\w,-]+)\])?: (.+)$/);
+    if (marker === null) return;
+    const fields = Object.fromEntries(marker[2].split(' ').map((field) => field.split('=')));
+    const above = lines
+      .slice(0, index)
+      .findLast((line) => /^\w.*\w\(.*[^;]$/.test(line))
+      ?.replace(/__attribute__\(\(\w+\)\)/, '');
+    leaks.push({
+      runs: marker[1]?.split(',') ?? null,
+      leak: {
+        kind: fields.kind ?? 'pool',
+        tag: fields.tag ?? null,
+        bytes: fields.bytes === undefined ? null : Number(fields.bytes),
+        count: Number(fields.count),
+        poolType: fields.pool ?? null,
+        function: above?.match(/(\w+)\((?!\()/)?.[1] ?? null,
+        outerFunction: fields.outer ?? null,
+        file,
+        line: index + 1,
+      },
+    });
+  });
+  return leaks;
+}
+
+/** expected.json: what each run must show. */
+function expectations() {
+  return {
+    about:
+      'Written by drivers/build.mjs from samples.mjs and the leak comments in the sources. Empty steps: no --do. null: not checked.',
+    drivers: samples.map((sample) => {
+      const declared = leaksOf(sample);
+      return {
+        name: sample.name,
+        sys: `${folderOf(sample)}/${sample.name}.sys`,
+        pdb: sample.compiler === 'clang' ? `${folderOf(sample)}/${sample.name}.pdb` : null,
+        symbols: sample.compiler === 'clang' ? 'PDB' : 'DWARF',
+        twin: sample.twin,
+        runs: sample.runs.map((run) => {
+          const leaks = declared.filter(
+            ({ runs }) => run.verdict === 'violation' && (runs === null || runs.includes(run.name)),
+          );
+          const allocations = leaks.reduce((sum, { leak }) => sum + leak.count, 0);
+          return {
+            name: run.name,
+            steps: run.steps.map((step) => ({
+              step: step.step,
+              status: step.status,
+              information: step.information ?? null,
+              output: step.output ?? null,
+            })),
+            verdict: run.verdict,
+            driverEntryStatus: run.driverEntryStatus === undefined ? '0x00000000' : run.driverEntryStatus,
+            bugCheck: run.bugCheck ?? (leaks.length === 0 ? null : { code: '0xC4', parameter1: '0x62', allocations }),
+            leaks: leaks.map(({ leak }) => leak),
+          };
+        }),
+      };
+    }),
+  };
+}
+
+function main(args) {
+  if (args.includes('--toolchain')) {
+    console.log(JSON.stringify(toolchain(), null, 2));
+    return;
+  }
+  const at = args.indexOf('--out');
+  const out = at === -1 ? repository : args[at + 1];
+  mkdirSync(join(out, 'drivers'), { recursive: true });
+  writeFileSync(join(out, 'drivers/expected.json'), `${JSON.stringify(expectations(), null, 2)}\n`);
+  if (args.includes('--expected')) return;
+  const only = args.filter((arg, i) => !arg.startsWith('--') && args[i - 1] !== '--out');
+  for (const sample of samples) {
+    if (only.length === 0 || only.includes(sample.name)) console.log(build(sample, out).join('\n'));
+  }
+  if (only.length === 0)
+    writeFileSync(join(out, 'drivers/toolchain.json'), `${JSON.stringify(toolchain(), null, 2)}\n`);
+}
+
+main(process.argv.slice(2));

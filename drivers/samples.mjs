@@ -1,0 +1,239 @@
+// What the samples are and what running them must show. Leaks are not listed here: build.mjs reads them, with their
+// lines, from the `// leak:` comments in the sources, and writes everything to expected.json.
+
+/** Little-endian bytes of a value, as hexadecimal digits. */
+function le(value, bytes) {
+  const buffer = Buffer.alloc(8);
+  buffer.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)));
+  return buffer.subarray(0, bytes).toString('hex');
+}
+
+/** Input of the mailbox's post: kind, length, checksum, body. `error` spoils the checksum. */
+function post(kind, text, error = 0) {
+  const body = Buffer.from(text, 'ascii');
+  let sum = body.length;
+  for (const byte of body) sum = (Math.imul(sum, 31) + byte) >>> 0;
+  return le(kind, 4) + le(body.length, 4) + le((sum + error) >>> 0, 4) + body.toString('hex');
+}
+
+/** Input of the channel's transform, and what it answers when the bytes follow the header. */
+function transform(source, length, key, inline = '') {
+  const body = Buffer.from(inline, 'ascii').toString('hex');
+  return `${le(source, 8)}${le(length, 4)}${le(key, 1)}000000${body}`;
+}
+function transformed(text, key) {
+  return Buffer.from([...Buffer.from(text, 'ascii')].map((byte, i) => byte ^ ((key + i) & 0xff))).toString('hex');
+}
+
+/** What the inventory answers to a query: the checksum is FNV-1a over the label's UTF-16 bytes, seeded. */
+function inventoryRecord(id, revision, label) {
+  let hash = 0xcbf29ce484222325n ^ BigInt(revision);
+  for (const byte of Buffer.from(label, 'utf16le'))
+    hash = ((hash ^ BigInt(byte)) * 0x100000001b3n) & 0xffffffffffffffffn;
+  return le(id, 4) + le(revision, 4) + le(hash, 8);
+}
+
+/** What the second board (gain 1, offset 0) makes of a reading. */
+function linearized(reading) {
+  const points = Array.from({ length: 160 }, (_, i) => {
+    const raw = Math.floor((i * 65536) / 160);
+    return raw + Math.floor((raw * raw) / 8388608);
+  });
+  const low = points.findLastIndex((point, i) => point <= reading && i < 159);
+  return low * 65536 + Math.floor(((reading - points[low]) * 65536) / (points[low + 1] - points[low]));
+}
+
+const SUCCESS = '0x00000000';
+const TIMEOUT = '0x00000102';
+const ACCESS_VIOLATION = '0xC0000005';
+const INVALID_PARAMETER = '0xC000000D';
+const INVALID_DEVICE_REQUEST = '0xC0000010';
+const BUFFER_TOO_SMALL = '0xC0000023';
+const CRC_ERROR = '0xC000003F';
+const NOT_SUPPORTED = '0xC00000BB';
+const CANCELLED = '0xC0000120';
+const DEVICE_CONFIGURATION_ERROR = '0xC0000182';
+const NOT_FOUND = '0xC0000225';
+const NO_MORE_ENTRIES = '0x8000001A';
+
+const step = (text, status = SUCCESS, information, output) => ({ step: text, status, information, output });
+
+const POST = 'ioctl 0x222080';
+const FETCH = 'ioctl 0x222084';
+const WAIT = 'ioctl 0x222088';
+const DEPTH = 'ioctl 0x22208C';
+
+const inventorySteps = (device) => [
+  step(`open \\\\.\\${device}`),
+  step(`ioctl 0x222040 in=${le(1004, 4)} out=16`, SUCCESS, 16, inventoryRecord(1004, 3, 'pressure cell C')),
+  step(`ioctl 0x222040 in=${le(9999, 4)} out=16`, NOT_FOUND, 0),
+  step('ioctl 0x222040 in=00 out=16', INVALID_PARAMETER, 0),
+  step('ioctl 0x222FFC', INVALID_DEVICE_REQUEST, 0),
+  step('read 256', SUCCESS, 144),
+  step('close'),
+];
+
+const mailboxGoodSteps = (device) => [
+  step(`open \\\\.\\${device}`),
+  step(`${POST} in=${post(1, 'hello')}`, SUCCESS, 0),
+  step(`${POST} in=${post(2, 'samples!')}`, SUCCESS, 0),
+  step(`${DEPTH} out=4`, SUCCESS, 4, le(2, 4)),
+  step(`${FETCH} out=64`, SUCCESS, 5, Buffer.from('hello').toString('hex')),
+  step(`${POST} in=${post(7, 'unknown kind')}`, NOT_SUPPORTED, 0),
+  step(`${POST} in=0000`, BUFFER_TOO_SMALL, 0),
+  step(`${FETCH} out=64`, SUCCESS, 8, Buffer.from('samples!').toString('hex')),
+  step(`${FETCH} out=64`, NO_MORE_ENTRIES, 0),
+  step(`${POST} in=${post(1, 'left for unload')}`, SUCCESS, 0),
+  step('close'),
+];
+
+const mailboxBadSteps = (device) => [
+  step(`open \\\\.\\${device}`),
+  step(`${POST} in=${post(1, 'hello', 1)}`, CRC_ERROR, 0),
+  step(`${POST} in=${post(2, '0123456789abcdef', 1)}`, CRC_ERROR, 0),
+  step('close'),
+];
+
+const mailboxCancelSteps = (device) => [
+  step(`open \\\\.\\${device}`),
+  step(`${WAIT} out=64 async`, CANCELLED, 0),
+  step('cancel'),
+  step(`${WAIT} out=64 async`, CANCELLED, 0),
+  step('close'),
+];
+
+const mailboxWaitSteps = (device) => [
+  step(`open \\\\.\\${device}`),
+  step(`${WAIT} out=64 async`, SUCCESS, 5, Buffer.from('hello').toString('hex')),
+  step(`${POST} in=${post(1, 'hello')}`, SUCCESS, 0),
+  step('close'),
+];
+
+const channelTransferSteps = (device) => [
+  step(`open \\\\.\\${device}`),
+  step(`ioctl 0x2220C0 in=${le(256, 4)}`, SUCCESS, 0),
+  step(`ioctl 0x2220C5 in=00 out=32`, SUCCESS, 32),
+  step(`ioctl 0x2220D0 in=${le(100, 4)}`, SUCCESS, 0),
+  step(`ioctl 0x2220CA in=00 out=48`, SUCCESS, 32),
+  step(`ioctl 0x2220D0 in=${le(100, 4)}`, TIMEOUT, 0),
+  step(`ioctl 0x2220CF in=${transform(0, 8, 0x5a, 'channel!')} out=8`, SUCCESS, 8, transformed('channel!', 0x5a)),
+  step('close'),
+];
+
+const channelFaultSteps = (device) => [
+  step(`open \\\\.\\${device}`),
+  step(`ioctl 0x2220CF in=${transform(0x10, 40, 1)} out=40`, ACCESS_VIOLATION, 0),
+  step(`ioctl 0x2220CF in=${transform(-0x100000, 72, 1)} out=72`, ACCESS_VIOLATION, 0),
+  step('close'),
+];
+
+/** A run: `do` empty means that no `--do` is given. */
+const run = (name, verdict, steps = [], more = {}) => ({ name, verdict, steps, ...more });
+
+export const samples = [
+  {
+    name: 'leaky-inventory',
+    compiler: 'gcc',
+    twin: 'clean-inventory',
+    runs: [run('load', 'violation'), run('query', 'violation', inventorySteps('LeakyInventory'))],
+  },
+  {
+    name: 'clean-inventory',
+    compiler: 'gcc',
+    twin: 'leaky-inventory',
+    runs: [run('load', 'clean'), run('query', 'clean', inventorySteps('CleanInventory'))],
+  },
+  {
+    name: 'leaky-mailbox',
+    compiler: 'gcc',
+    twin: 'clean-mailbox',
+    runs: [
+      run('good', 'clean', mailboxGoodSteps('LeakyMailbox')),
+      run('cancel', 'clean', mailboxCancelSteps('LeakyMailbox')),
+      run('wait', 'clean', mailboxWaitSteps('LeakyMailbox')),
+      run('bad-checksum', 'violation', mailboxBadSteps('LeakyMailbox')),
+    ],
+  },
+  {
+    name: 'clean-mailbox',
+    compiler: 'gcc',
+    twin: 'leaky-mailbox',
+    runs: [
+      run('load', 'clean'),
+      run('good', 'clean', mailboxGoodSteps('CleanMailbox')),
+      run('cancel', 'clean', mailboxCancelSteps('CleanMailbox')),
+      run('wait', 'clean', mailboxWaitSteps('CleanMailbox')),
+      run('bad-checksum', 'clean', mailboxBadSteps('CleanMailbox')),
+    ],
+  },
+  {
+    name: 'leaky-channel',
+    compiler: 'clang',
+    twin: 'clean-channel',
+    runs: [
+      run('transfer', 'violation', channelTransferSteps('LeakyChannel')),
+      run('fault', 'violation', channelFaultSteps('LeakyChannel')),
+    ],
+  },
+  {
+    name: 'clean-channel',
+    compiler: 'clang',
+    twin: 'leaky-channel',
+    runs: [
+      run('load', 'clean'),
+      run('transfer', 'clean', channelTransferSteps('CleanChannel')),
+      run('fault', 'clean', channelFaultSteps('CleanChannel')),
+    ],
+  },
+  {
+    name: 'leaky-bringup',
+    compiler: 'clang',
+    twin: 'clean-bringup',
+    runs: [run('load', 'violation', [], { driverEntryStatus: DEVICE_CONFIGURATION_ERROR })],
+  },
+  {
+    name: 'clean-bringup',
+    compiler: 'clang',
+    twin: 'leaky-bringup',
+    runs: [
+      run('load', 'clean'),
+      run('serial', 'clean', [
+        step('open \\\\.\\CleanBringup'),
+        step('ioctl 0x222100 out=64', SUCCESS, 22, Buffer.from('PPF-0000-00', 'utf16le').toString('hex')),
+        step(`ioctl 0x222104 in=${le(32768, 4)} out=4`, SUCCESS, 4, le(linearized(32768), 4)),
+        step('close'),
+      ]),
+    ],
+  },
+  {
+    name: 'big',
+    compiler: 'gcc',
+    twin: null,
+    runs: [
+      run('load', 'clean'),
+      run('check', 'clean', [step('open \\\\.\\PoolproofBig'), step('ioctl 0x222140', SUCCESS, 0), step('close')]),
+    ],
+  },
+  // Not shown to users: they try the limits of the engine. See test/drivers.
+  {
+    name: 'spin',
+    folder: 'test/drivers',
+    compiler: 'gcc',
+    twin: null,
+    runs: [run('load', 'incomplete', [], { driverEntryStatus: null })],
+  },
+  {
+    name: 'recurse',
+    folder: 'test/drivers',
+    compiler: 'gcc',
+    twin: null,
+    // UNEXPECTED_KERNEL_MODE_TRAP with EXCEPTION_DOUBLE_FAULT.
+    runs: [
+      run('load', 'violation', [], {
+        driverEntryStatus: null,
+        bugCheck: { code: '0x7F', parameter1: '0x8', allocations: null },
+      }),
+    ],
+  },
+  { name: 'poolbench', folder: 'test/drivers', compiler: 'gcc', twin: null, runs: [run('load', 'clean')] },
+];
