@@ -49,6 +49,8 @@ export const STATUS_INVALID_UNWIND_TARGET = 0xc000_0029;
 export const STATUS_DELETE_PENDING = 0xc000_0056;
 export const STATUS_NAME_TOO_LONG = 0xc000_0106;
 export const STATUS_PROCEDURE_NOT_FOUND = 0xc000_007a;
+export const STATUS_INVALID_PARAMETER_2 = 0xc000_00f0;
+export const STATUS_REVISION_MISMATCH = 0xc000_0059;
 
 /** Whether a status reports success (or information): NT_SUCCESS. */
 export function ntSuccess(status: number): boolean {

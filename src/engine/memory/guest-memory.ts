@@ -259,6 +259,8 @@ export class GuestMemory {
 
   /** A copy of [va, va + bytes). */
   readBytes(va: Va, bytes: number): Uint8Array {
+    // A length that is garbage faults before the host allocates it.
+    if (bytes > largeRead) for (let done = 0; done < bytes; done += pageSize) this.offsetOf((va + done) as Va, Access.Read);
     const result = new Uint8Array(bytes);
     for (let done = 0; done < bytes; ) {
       const at = (va + done) as Va;
@@ -277,6 +279,30 @@ export class GuestMemory {
       const offset = this.offsetOf(at, Access.Write);
       const part = Math.min(bytes.length - done, pageSize - (offset & pageMask));
       this.u8.set(bytes.subarray(done, done + part), offset);
+      done += part;
+    }
+  }
+
+  /**
+   * Copies [source, source + bytes) to `dest`, right where the two overlap. Page by page: what was copied before a
+   * fault has been written when it throws.
+   */
+  copy(dest: Va, source: Va, bytes: number): void {
+    if (dest > source && dest < source + bytes) {
+      for (let left = bytes; left > 0; ) {
+        const from = this.offsetOf((source + left - 1) as Va, Access.Read);
+        const to = this.offsetOf((dest + left - 1) as Va, Access.Write);
+        const part = Math.min(left, (from & pageMask) + 1, (to & pageMask) + 1);
+        this.u8.copyWithin(to - part + 1, from - part + 1, from + 1);
+        left -= part;
+      }
+      return;
+    }
+    for (let done = 0; done < bytes; ) {
+      const from = this.offsetOf((source + done) as Va, Access.Read);
+      const to = this.offsetOf((dest + done) as Va, Access.Write);
+      const part = Math.min(bytes - done, pageSize - (from & pageMask), pageSize - (to & pageMask));
+      this.u8.copyWithin(to, from, from + part);
       done += part;
     }
   }
@@ -521,6 +547,8 @@ type FaultReasonOf = GuestFault['reason'];
 
 /** Stands in `savedFrames` for a frame that changed since the last snapshot. */
 const dirtyMark = new Uint8Array(0);
+
+const largeRead = 0x10_0000;
 
 function pageNumber(va: Va): number {
   return Math.floor(va / pageSize);
