@@ -129,6 +129,29 @@ describe('files that are no usable PDB', () => {
     view.setUint32(44, 0xffff_fff0, true);
     expect(errorOf(file)).toContain('stream directory: found 4294967280 bytes');
   });
+
+  it('does not unfold a small file into a large one', () => {
+    // 40 streams of 100 blocks, each of which is block 3.
+    const directory = bytes()
+      .u32(40, ...Array(40).fill(51200), ...Array(4000).fill(3))
+      .align(512);
+    const blocks = directory.length / 512;
+    const map = bytes()
+      .u32(...Array.from({ length: blocks }, (_, i) => 4 + i))
+      .align(512);
+    const file = bytes()
+      .bytes(msf([]).subarray(0, 3 * 512))
+      .bytes(map.done())
+      .bytes(directory.done())
+      .done();
+    const view = new DataView(file.buffer);
+    view.setUint32(40, 4 + blocks, true);
+    view.setUint32(44, 4 + 40 * 4 + 4000 * 4, true);
+    view.setUint32(52, 3, true);
+    expect(errorOf(file)).toBe(
+      'PP1203 x.pdb: damaged PDB: stream directory: found 4000 blocks in streams, expected at most 72',
+    );
+  });
 });
 
 describe('damaged files', () => {

@@ -108,7 +108,8 @@ class ModuleReader implements ModuleSymbols {
       this.#addTrampoline(record);
     } else if (kind === symbolKind.localData32 || kind === symbolKind.globalData32) {
       this.#addNamed(this.data, readData(this.#stream, record));
-    } else if (kind === symbolKind.label32) {
+    } else if (kind === symbolKind.label32 && this.#scopes.length === 0) {
+      // Labels in a procedure are the compiler's own, as `$LN5`.
       this.#addNamed(this.labels, readLabel(this.#stream, record));
     }
   }

@@ -98,6 +98,10 @@ export class MsfFile {
         throw directory.damaged(`stream ${index} of ${this.#sizeOf(index)} bytes`, 'its block list in the directory');
       }
     }
+    // Streams own their blocks, except that the old directory in stream 0 may name blocks that were used again.
+    const listed = (at - 4 - 4 * this.streamCount) / 4;
+    const most = 2 * Math.ceil(this.#bytes.length / this.#superBlock.blockSize);
+    if (listed > most) throw directory.damaged(`${listed} blocks in streams`, `at most ${most}`);
     return lists;
   }
 

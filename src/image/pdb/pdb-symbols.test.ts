@@ -97,9 +97,11 @@ describe('procedures and lines', () => {
           symbols: [
             procedure(0x1110, 'global', 0, 0x10),
             end,
+            symbol(0x1105, bytes().u32(0x50).u16(1).u8(0).text('asmLabel')),
             procedure(0x110f, 'local', 0x10, 0x10),
             end,
             procedure(0x1146, 'localId', 0x20, 0x10),
+            symbol(0x1105, bytes().u32(0x24).u16(1).u8(0).text('$LN5')),
             procEnd,
             procedure(0x1147, 'globalId', 0x30, 0x10),
             procEnd,
@@ -120,7 +122,14 @@ describe('procedures and lines', () => {
     ]);
     expect(source.framesAt(0x1046)).toEqual([]);
     expect(source.framesAt(0x0fff)).toEqual([]);
-    expect(source.symbols().map(({ name }) => name)).toEqual(['global', 'local', 'localId', 'globalId', 'thunk']);
+    expect(source.symbols().map(({ name }) => name)).toEqual([
+      'global',
+      'local',
+      'localId',
+      'globalId',
+      'thunk',
+      'asmLabel',
+    ]);
     expect(source.find('localId')).toEqual({ name: 'localId', rva: 0x1020, kind: 'function', sizeBytes: 0x10 });
   });
 
@@ -259,7 +268,7 @@ describe('inlined calls', () => {
           ],
           lines: [subsection(0xf7, bytes().u32(nameOffset(names, 'c:\\obj\\b.obj'), 1, 0x1234))],
         },
-        { name: 'c:\\obj\\b.obj', symbols: [], lines: [subsection(0xf8, bytes().u32(0x1234, firstType + 3))] },
+        { name: 'C:\\Obj\\b.obj', symbols: [], lines: [subsection(0xf8, bytes().u32(0x1234, firstType + 3))] },
       ],
       types: [structure],
       ids: [

@@ -28,6 +28,7 @@ class PdbSymbols implements SymbolSource {
   readonly #sections: SectionMap;
   readonly #contributions: RangeIndex<Contribution>;
   readonly #modules = new Map<number, PdbModuleCode>();
+  /** By lower-case name: MSVC's references do not keep the case. */
   readonly #moduleByName = new Map<string, number>();
   #publics: readonly PublicSymbol[] | undefined;
   #codePublics: readonly PublicSymbol[] | undefined;
@@ -44,7 +45,7 @@ class PdbSymbols implements SymbolSource {
     }
     this.#contributions = new RangeIndex(contributions);
     pdb.dbi.modules.forEach(({ name }, i) => {
-      this.#moduleByName.set(name, i);
+      this.#moduleByName.set(name.toLowerCase(), i);
     });
   }
 
@@ -106,7 +107,7 @@ class PdbSymbols implements SymbolSource {
     const module = this.#pdb.dbi.modules[index];
     if (module === undefined) return undefined;
     const code = new PdbModuleCode(this.#pdb, module, this.#sections, (name) => {
-      const imported = this.#moduleByName.get(name);
+      const imported = this.#moduleByName.get(name.toLowerCase());
       return imported === undefined ? undefined : this.#module(imported);
     });
     this.#modules.set(index, code);
