@@ -167,6 +167,14 @@ static NTSTATUS ChannelTransfer(PCHANNEL_CONTEXT Context, PMDL Mdl, BOOLEAN Fill
     return status;
 }
 
+/* Not inlined: inside __try, clang's scope tables cover calls and nothing between them. */
+static DECLSPEC_NOINLINE VOID ChannelScramble(PUCHAR Scratch, const UCHAR *Source, ULONG Length, UCHAR Key)
+{
+    for (ULONG i = 0; i < Length; i++) {
+        Scratch[i] = Source[i] ^ (UCHAR)(Key + i);
+    }
+}
+
 static NTSTATUS ChannelTransform(PIRP Irp, PIO_STACK_LOCATION Stack, PULONG_PTR Information)
 {
     PCHANNEL_TRANSFORM user = Stack->Parameters.DeviceIoControl.Type3InputBuffer;
@@ -179,7 +187,7 @@ static NTSTATUS ChannelTransform(PIRP Irp, PIO_STACK_LOCATION Stack, PULONG_PTR 
     }
     __try {
         ProbeForRead(user, inputBytes, __alignof(CHANNEL_TRANSFORM));
-        request = *user;
+        RtlCopyMemory(&request, user, sizeof(request));
     } __except (EXCEPTION_EXECUTE_HANDLER) {
         return GetExceptionCode();
     }
@@ -195,9 +203,7 @@ static NTSTATUS ChannelTransform(PIRP Irp, PIO_STACK_LOCATION Stack, PULONG_PTR 
     const UCHAR *source = request.Source == 0 ? (const UCHAR *)(user + 1) : (const UCHAR *)(ULONG_PTR)request.Source;
     __try {
         ProbeForRead((PVOID)source, request.Length, 1);
-        for (ULONG i = 0; i < request.Length; i++) {
-            scratch[i] = source[i] ^ (UCHAR)(request.Key + i);
-        }
+        ChannelScramble(scratch, source, request.Length, request.Key);
         ProbeForWrite(Irp->UserBuffer, request.Length, 1);
         RtlCopyMemory(Irp->UserBuffer, scratch, request.Length);
     } __except (EXCEPTION_EXECUTE_HANDLER) {
