@@ -1,3 +1,4 @@
+import { PoolproofError } from '../../base/errors.ts';
 import type { NamedAddress, SourceLine, SymbolFrame, SymbolSource } from '../symbols/symbol-source.ts';
 import { readAddressRanges } from './address-ranges.ts';
 import type { UnitEntries } from './code-entries.ts';
@@ -33,9 +34,10 @@ class LazyDwarfSymbols implements DwarfSymbolSource {
   readonly kind = 'dwarf';
   readonly #file: DwarfFile;
   readonly #names: EntryNames;
-  readonly #entries = new Map<DwarfUnit, UnitEntries>();
-  readonly #lineTables = new Map<number, LineTable>();
-  #unitMap: IntervalMap<DwarfUnit> | undefined;
+  readonly #entries = new Map<DwarfUnit, UnitEntries | PoolproofError>();
+  readonly #lineTables = new Map<number, LineTable | PoolproofError>();
+  /** One entry: how addresses map to units. */
+  readonly #unitMap = new Map<DwarfFile, IntervalMap<DwarfUnit> | PoolproofError>();
   #symbols: readonly NamedAddress[] | undefined;
   #byName: ReadonlyMap<string, NamedAddress> | undefined;
 
@@ -110,28 +112,17 @@ class LazyDwarfSymbols implements DwarfSymbolSource {
   }
 
   #entriesOf(unit: DwarfUnit): UnitEntries {
-    let entries = this.#entries.get(unit);
-    if (entries === undefined) {
-      entries = readUnitEntries(this.#file, unit);
-      this.#entries.set(unit, entries);
-    }
-    return entries;
+    return once(this.#entries, unit, () => readUnitEntries(this.#file, unit));
   }
 
   #linesOf(unit: DwarfUnit): LineTable | undefined {
     const offset = this.#file.root(unit).stmtList;
     if (offset < 0) return undefined;
-    let table = this.#lineTables.get(offset);
-    if (table === undefined) {
-      table = new LineTable(this.#file, unit, offset);
-      this.#lineTables.set(offset, table);
-    }
-    return table;
+    return once(this.#lineTables, offset, () => new LineTable(this.#file, unit, offset));
   }
 
   #unitAt(rva: number): DwarfUnit | undefined {
-    this.#unitMap ??= this.#mapUnits();
-    return this.#unitMap.at(rva);
+    return once(this.#unitMap, this.#file, () => this.#mapUnits()).at(rva);
   }
 
   /** By what the unit's first entry says; failing that `.debug_aranges`; failing that the functions themselves. */
@@ -154,3 +145,19 @@ class LazyDwarfSymbols implements DwarfSymbolSource {
 
 /** For a function whose entry has no name at all. */
 const unnamed = '<unnamed>';
+
+/** What `read` returned or threw the first time: a damaged part is not read again for every address in it. */
+function once<Key, Value>(known: Map<Key, Value | PoolproofError>, key: Key, read: () => Value): Value {
+  let value = known.get(key);
+  if (value === undefined) {
+    try {
+      value = read();
+    } catch (error) {
+      if (!(error instanceof PoolproofError)) throw error;
+      value = error;
+    }
+    known.set(key, value);
+  }
+  if (value instanceof PoolproofError) throw value;
+  return value;
+}
