@@ -51,6 +51,9 @@ export const STATUS_NAME_TOO_LONG = 0xc000_0106;
 export const STATUS_PROCEDURE_NOT_FOUND = 0xc000_007a;
 export const STATUS_INVALID_PARAMETER_2 = 0xc000_00f0;
 export const STATUS_REVISION_MISMATCH = 0xc000_0059;
+export const STATUS_LONGJUMP = 0x8000_0026;
+export const STATUS_UNWIND_CONSOLIDATE = 0x8000_0029;
+export const STATUS_STACK_BUFFER_OVERRUN = 0xc000_0409;
 
 /** Whether a status reports success (or information): NT_SUCCESS. */
 export function ntSuccess(status: number): boolean {

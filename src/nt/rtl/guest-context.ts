@@ -4,7 +4,7 @@ import { Gpr, StateOffset } from '../../engine/cpu/state.ts';
 import { cpuStateOffset } from '../../engine/memory/layout.ts';
 import type { UnwindContext } from '../../image/unwind/index.ts';
 import type { Nt } from '../nt.ts';
-import { CONTEXT } from '../structures/exception.ts';
+import { CONTEXT, KTRAP_FRAME } from '../structures/exception.ts';
 
 /** CONTEXT_AMD64 with CONTROL, INTEGER, SEGMENTS and FLOATING_POINT: what Windows captures. */
 const contextFull = 0x10_000f;
@@ -63,6 +63,22 @@ export function writeProcessorContext(nt: Nt, va: Va, context: UnwindContext): v
   memory.writeU32(vaAdd(floating, fltSave.maskOffset), fltSave.mxcsrMask);
   writeContext(nt, va, context);
 }
+
+/** Makes a KTRAP_FRAME of the processor's state at `va`. */
+export function writeTrapFrame(nt: Nt, va: Va): void {
+  const { memory } = nt;
+  const { state } = nt.cpu;
+  memory.fill(va, KTRAP_FRAME.sizeBytes, 0);
+  KTRAP_FRAME.PreviousIrql.set(memory, va, state.irql);
+  KTRAP_FRAME.MxCsr.set(memory, va, processorMxcsr(nt));
+  for (const name of trapFrameRegisters) KTRAP_FRAME[name].set(memory, va, state.gpr(Gpr[name]));
+  KTRAP_FRAME.Rip.set(memory, va, processorRip(nt));
+  KTRAP_FRAME.SegCs.set(memory, va, selectors.code);
+  KTRAP_FRAME.EFlags.set(memory, va, state.rflags);
+  KTRAP_FRAME.SegSs.set(memory, va, selectors.stack);
+}
+
+const trapFrameRegisters = ['Rax', 'Rcx', 'Rdx', 'R8', 'R9', 'R10', 'R11', 'Rbx', 'Rdi', 'Rsi', 'Rbp', 'Rsp'] as const;
 
 /** Writes the registers that unwinding tracks; the rest of the CONTEXT stays. */
 export function writeContext(nt: Nt, va: Va, context: UnwindContext): void {

@@ -1,5 +1,5 @@
 /** Exceptions in memory: the public structures, and the kernel's own frames on the guest's stack while it handles one. */
-import { bytes, embedded, placed, pointer, struct, u16, u32, u64 } from '../declare/struct.ts';
+import { bytes, embedded, placed, pointer, struct, u8, u16, u32, u64 } from '../declare/struct.ts';
 
 export const maximumExceptionParameters = 15;
 
@@ -81,6 +81,33 @@ export const RUNTIME_FUNCTION = struct('_IMAGE_RUNTIME_FUNCTION_ENTRY', {
   EndAddress: u32,
   UnwindData: u32,
 });
+
+/** KTRAP_FRAME (public symbols of the kernel): what bug checks point to. */
+export const KTRAP_FRAME = struct(
+  '_KTRAP_FRAME',
+  {
+    PreviousIrql: placed(0x29, u8),
+    MxCsr: placed(0x2c, u32),
+    Rax: u64,
+    Rcx: u64,
+    Rdx: u64,
+    R8: u64,
+    R9: u64,
+    R10: u64,
+    R11: u64,
+    Rbx: placed(0x140, u64),
+    Rdi: u64,
+    Rsi: u64,
+    Rbp: u64,
+    ErrorCode: u64,
+    Rip: u64,
+    SegCs: u16,
+    EFlags: placed(0x178, u32),
+    Rsp: placed(0x180, u64),
+    SegSs: u16,
+  },
+  0x190,
+);
 
 /** Where the locals of the kernel's frames begin: behind the resume frame's header and its one word. */
 export const frameLocals = 0x60;
