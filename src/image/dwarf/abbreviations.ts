@@ -1,5 +1,5 @@
 import { formOf } from './constants.ts';
-import type { WorkBudget } from './dwarf-sections.ts';
+import { keptCost, type WorkBudget } from './dwarf-sections.ts';
 import { invalidDwarf } from './errors.ts';
 import { SectionCursor } from './section-cursor.ts';
 
@@ -37,6 +37,6 @@ export function readAbbreviations(bytes: Uint8Array, offset: number, budget: Wor
     // Producers end a table with a 0, but the section's own end does as well.
     if (cursor.atEnd) break;
   }
-  budget.spend(cursor.offset - offset);
+  budget.spend(keptCost * (cursor.offset - offset));
   return table;
 }

@@ -44,7 +44,9 @@ export class ByteWriter {
   sized(write: (body: ByteWriter) => void): this {
     const body = new ByteWriter();
     write(body);
-    return this.u32(body.bytes.length).u8(...body.bytes);
+    this.u32(body.bytes.length);
+    for (const byte of body.bytes) this.bytes.push(byte);
+    return this;
   }
 
   done(): Uint8Array {

@@ -51,6 +51,9 @@ export function dwarfSections(section: (name: string) => DebugSection | undefine
   return info === undefined || abbrev === undefined ? undefined : { ...found, info, abbrev };
 }
 
+/** What one row, range or table entry costs: about what it takes in memory. */
+export const keptCost = 32;
+
 /**
  * Bounds the work that one image may cause. Honest debug information is read in time proportional to its size; tables
  * that overlap or refer to each other many times are not, and are refused (PP1304).
@@ -64,7 +67,7 @@ export class WorkBudget {
     this.#left = 64 * bytes + 100_000;
   }
 
-  /** Units are about a byte read or an entry made. */
+  /** A unit is a byte read; what is kept in memory costs {@link keptCost} for each piece. */
   spend(units: number): void {
     this.#left -= units;
     if (this.#left < 0) throw excessiveDwarf();

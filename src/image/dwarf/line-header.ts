@@ -2,6 +2,7 @@ import type { AttributeSlot, UnitEncoding } from './attribute-forms.ts';
 import { readForm } from './attribute-forms.ts';
 import { formOf } from './constants.ts';
 import type { DwarfFile } from './dwarf-file.ts';
+import { keptCost } from './dwarf-sections.ts';
 import { invalidDwarf, truncatedDwarf } from './errors.ts';
 import { SectionCursor } from './section-cursor.ts';
 import type { DwarfUnit } from './units.ts';
@@ -63,7 +64,7 @@ export function readLineHeader(
   const operandCounts: number[] = [];
   for (let opcode = 1; opcode < opcodeBase; opcode++) operandCounts.push(cursor.u8());
   const tables = version >= 5 ? tablesOf5(file, unit, encoding, cursor) : tablesBefore5(cursor);
-  file.budget.spend(cursor.offset - offset);
+  file.budget.spend(keptCost * (cursor.offset - offset));
   const program = new SectionCursor(cursor.bytes, '.debug_line', start, end);
   return {
     program,
@@ -113,7 +114,7 @@ function entriesOf5(file: DwarfFile, unit: DwarfUnit, encoding: UnitEncoding, cu
   const entries: LineFile[] = [];
   const slot: AttributeSlot = { form: 0, value: 0, length: 0 };
   for (let left = cursor.uleb(); left > 0; left--) {
-    file.budget.spend(1 + format.length);
+    file.budget.spend(keptCost + format.length);
     let name = '';
     let directory = 0;
     for (const { content, form } of format) {

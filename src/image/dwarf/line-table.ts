@@ -1,5 +1,6 @@
 import type { SourceLine } from '../symbols/symbol-source.ts';
 import type { DwarfFile } from './dwarf-file.ts';
+import { keptCost } from './dwarf-sections.ts';
 import { invalidDwarf } from './errors.ts';
 import type { LineHeader } from './line-header.ts';
 import { readFileEntry, readLineHeader } from './line-header.ts';
@@ -28,7 +29,7 @@ export class LineTable {
 
   constructor(file: DwarfFile, unit: DwarfUnit, offset: number) {
     const { header, program } = readLineHeader(file, unit, offset);
-    file.budget.spend(program.end - program.offset);
+    file.budget.spend(keptCost * (program.end - program.offset));
     const rows = new RowCollector();
     runProgram(header, program, rows);
     this.#header = header;

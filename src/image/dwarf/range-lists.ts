@@ -2,6 +2,7 @@ import type { AttributeSlot } from './attribute-forms.ts';
 import { isAddressForm } from './attribute-forms.ts';
 import { formOf } from './constants.ts';
 import type { DwarfFile } from './dwarf-file.ts';
+import { keptCost } from './dwarf-sections.ts';
 import { invalidDwarf } from './errors.ts';
 import { rvaOfZero } from './section-cursor.ts';
 import type { DwarfUnit } from './units.ts';
@@ -31,7 +32,6 @@ export function rangesOf(file: DwarfFile, unit: DwarfUnit, { lowPc, highPc, rang
     const end = isAddressForm(highPc.form) ? file.address(unit, highPc.form, highPc.value) : start + highPc.value;
     add(found, start, end);
   }
-  file.budget.spend(found.length);
   return found;
 }
 
@@ -55,7 +55,7 @@ function readRanges(file: DwarfFile, unit: DwarfUnit, offset: number, found: Add
     const at = cursor.offset;
     const start = cursor.unsigned(size);
     const end = cursor.unsigned(size);
-    file.budget.spend(1);
+    file.budget.spend(keptCost);
     if (start === 0 && end === 0) return;
     cursor.offset = at;
     const startRva = cursor.address(size, unit.base);
@@ -79,7 +79,7 @@ function readRnglist(file: DwarfFile, unit: DwarfUnit, ranges: AttributeSlot, fo
   const indexed = (): number => file.indexedAddress(unit, cursor.uleb());
   let base = unitBase(file, unit);
   for (;;) {
-    file.budget.spend(1);
+    file.budget.spend(keptCost);
     const kind = cursor.u8();
     switch (kind) {
       case 0: // DW_RLE_end_of_list
