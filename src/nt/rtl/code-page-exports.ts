@@ -1,7 +1,7 @@
 /** Uncounted conversions between UTF-16 and the code pages: RtlMultiByteToUnicodeN and its relatives. */
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import type { GuestMemory } from '../../engine/memory/guest-memory.ts';
-import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
+import { type DataDeclaration, ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { PVOID, ULONG } from '../declare/parameter-types.ts';
 import { STATUS_SUCCESS } from '../ntstatus.ts';
 import { ansiCodePage, type CodePage, oemCodePage } from './code-page.ts';
@@ -60,7 +60,24 @@ function fromUnicodeN(page: CodePage, doc: string, map: (text: string) => string
 
 const sameCase = (text: string): string => text;
 
-export const rtlCodePages = ntExports('ntoskrnl.exe', {
+/** A pointer to 256 USHORTs, all zero: no byte of a single-byte page leads a longer character. */
+function leadByteTable(doc: string): DataDeclaration {
+  return {
+    doc,
+    sizeBytes: 8,
+    initialise: (nt, va) => nt.memory.writeVa(va, nt.pool.allocateKernel(512, 'Nls ')),
+  };
+}
+
+function isMultiByte(doc: string): DataDeclaration {
+  return { doc, sizeBytes: 1, initialise: (nt, va) => nt.memory.writeU8(va, 0) };
+}
+
+function pageNumber(doc: string, page: CodePage): DataDeclaration {
+  return { doc, sizeBytes: 2, initialise: (nt, va) => nt.memory.writeU16(va, page.number) };
+}
+
+const routines = {
   RtlMultiByteToUnicodeN: toUnicodeN(ansiCodePage, 'ntifs.h; nf-ntifs-rtlmultibytetounicoden'),
   RtlOemToUnicodeN: toUnicodeN(oemCodePage, 'ntifs.h; nf-ntifs-rtloemtounicoden'),
   RtlUnicodeToMultiByteN: fromUnicodeN(ansiCodePage, 'ntifs.h; nf-ntifs-rtlunicodetomultibyten', sameCase),
@@ -104,4 +121,13 @@ export const rtlCodePages = ntExports('ntoskrnl.exe', {
       return ansiCodePage.decode(Uint8Array.of(byte)).charCodeAt(0);
     },
   }),
+};
+
+export const rtlCodePages = ntExports('ntoskrnl.exe', routines, {
+  NlsMbCodePageTag: isMultiByte('ntifs.h; FALSE: the ANSI code page has one byte for each character'),
+  NlsMbOemCodePageTag: isMultiByte('ntifs.h; FALSE: the OEM code page has one byte for each character'),
+  NlsAnsiCodePage: pageNumber('ntifs.h', ansiCodePage),
+  NlsOemCodePage: pageNumber('ntifs.h', oemCodePage),
+  NlsLeadByteInfo: leadByteTable('ntifs.h'),
+  NlsOemLeadByteInfo: leadByteTable('ntifs.h'),
 });
