@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { vaFromU64 } from '../../src/base/va.ts';
 import { type FrameShape, frameShape, lookupFunctionEntry, virtualUnwind } from '../../src/image/unwind/index.ts';
 import { type Compiler, hasTools, imageBase, needed, type Step, stepNatively } from './native-steps.ts';
+import { objdumpListing, ourListing } from './objdump-listing.ts';
 
 const builds: [Compiler, string[]][] = [
   ['clang', ['-O0']],
@@ -25,7 +26,9 @@ function callerByShape(shape: FrameShape, step: Step) {
 
 describe.skipIf(!hasTools(needed))('unwinding from every instruction that a processor executed', () => {
   it.each(builds)('%s %s', (compiler, flags) => {
-    const { pe, steps } = stepNatively(compiler, flags);
+    const { pe, steps } = stepNatively(compiler, flags, (file, image) => {
+      if (hasTools(['llvm-objdump-16'])) expect(ourListing(image)).toEqual(objdumpListing(file));
+    });
     expect(steps.length).toBeGreaterThan(1000);
     const kinds = new Set<string>();
     for (const step of steps) {

@@ -41,13 +41,18 @@ export function hasTools(commands: readonly string[]): boolean {
 
 export const needed = ['gcc', 'clang-16', 'lld-link-16', 'x86_64-w64-mingw32-gcc'];
 
-/** Builds frames.c and frames.S, runs them and returns the image with its steps. */
-export function stepNatively(compiler: Compiler, flags: readonly string[]): { pe: PeImage; steps: Step[] } {
+/** Builds frames.c and frames.S, runs them and returns the image with its steps; `inspect` sees the file before. */
+export function stepNatively(
+  compiler: Compiler,
+  flags: readonly string[],
+  inspect?: (file: string, pe: PeImage) => void,
+): { pe: PeImage; steps: Step[] } {
   const folder = mkdtempSync(join(tmpdir(), 'unwind-'));
   const at = (name: string): string => join(folder, name);
   try {
     const image = build(compiler, flags, at);
     const pe = parsePe(readFileSync(image), 'frames.sys');
+    inspect?.(image, pe);
     writeFileSync(at('laid-out'), layOutImage(pe, imageBase));
     execFileSync('gcc', ['-O1', '-w', `${here}stepper.c`, '-o', at('stepper')]);
     const size = Math.ceil(pe.sizeOfImage / 0x1000) * 0x1000;

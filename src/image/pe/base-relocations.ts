@@ -23,14 +23,29 @@ const typeNames: readonly string[] = [
 export function readBaseRelocations(reader: MappedReader, directory: DataDirectory): PeBaseRelocations {
   if (directory.rva === 0 || directory.sizeBytes === 0) return { rvas: new Uint32Array(), types: new Uint8Array() };
   reader.need(directory.rva, directory.sizeBytes, 'the directory');
-  const rvas = new Uint32Array(directory.sizeBytes >>> 1);
-  const types = new Uint8Array(directory.sizeBytes >>> 1);
+  // Counted first: the directory's size is only a claim, and what it claims is not allocated.
   let count = 0;
+  forEachFixup(reader, directory, () => count++);
+  const rvas = new Uint32Array(count);
+  const types = new Uint8Array(count);
+  let index = 0;
+  forEachFixup(reader, directory, (rva, type) => {
+    rvas[index] = rva;
+    types[index++] = type;
+  });
+  return { rvas, types };
+}
+
+function forEachFixup(
+  reader: MappedReader,
+  directory: DataDirectory,
+  visit: (rva: number, type: number) => void,
+): void {
   const end = directory.rva + directory.sizeBytes;
   for (let block = directory.rva; block + 8 <= end; ) {
     const pageRva = reader.u32(block);
     const blockBytes = reader.u32(block + 4);
-    if (pageRva === 0 && blockBytes === 0) break;
+    if (pageRva === 0 && blockBytes === 0) return;
     if (blockBytes < 8 || block + blockBytes > end) {
       throw reader.error(`a block of ${hex(blockBytes)} bytes at RVA ${hex(block)}`, `8 to ${hex(end - block)}`);
     }
@@ -46,10 +61,8 @@ export function readBaseRelocations(reader: MappedReader, directory: DataDirecto
         );
       }
       reader.need(rva, type === relocationType.dir64 ? 8 : 4, 'a relocated field');
-      rvas[count] = rva;
-      types[count++] = type;
+      visit(rva, type);
     }
     block += blockBytes;
   }
-  return { rvas: rvas.slice(0, count), types: types.slice(0, count) };
 }
