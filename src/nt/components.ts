@@ -1,23 +1,28 @@
 /** Every component of the kernel, one line each. Order gives the layout of the kernel's image, so append. */
 import type { KernelComponent } from './declare/nt-routine.ts';
-import { exceptionDispatching } from './rtl/dispatch-exception.ts';
-import { rtlExceptions } from './rtl/exception-exports.ts';
-import { rtlProbes } from './rtl/probe.ts';
-import { rtlSpecificHandler } from './rtl/specific-handler.ts';
-import { rtlUnwinding } from './rtl/unwind-stack.ts';
+import { exPool } from './ex/pool-exports.ts';
+import { ioDriverLoading } from './io/driver-loading.ts';
+import { ioServiceInternals, ioSystemServices } from './io/system-services.ts';
 import { kdBugCheck } from './kd/bug-check-exports.ts';
 import { kdDebugPrint } from './kd/debug-print.ts';
+import { keInterruptInternals } from './ke/interrupts.ts';
+import { keThreadInternals } from './ke/scheduler.ts';
 import { rtlArithmetic } from './rtl/arithmetic.ts';
 import { rtlBitmaps } from './rtl/bitmap-exports.ts';
 import { crtStrings } from './rtl/c-string-exports.ts';
 import { rtlCodePages } from './rtl/code-page-exports.ts';
+import { exceptionDispatching } from './rtl/dispatch-exception.ts';
+import { rtlExceptions } from './rtl/exception-exports.ts';
 import { rtlGuid } from './rtl/guid.ts';
 import { rtlMemory } from './rtl/memory.ts';
 import { rtlNumberText } from './rtl/number-text.ts';
 import { crtPrintf } from './rtl/printf.ts';
+import { rtlProbes } from './rtl/probe.ts';
+import { rtlSpecificHandler } from './rtl/specific-handler.ts';
 import { rtlStringConversion } from './rtl/string-conversion-exports.ts';
 import { rtlStrings } from './rtl/string-exports.ts';
 import { rtlTime } from './rtl/time.ts';
+import { rtlUnwinding } from './rtl/unwind-stack.ts';
 import { rtlVersion } from './rtl/version.ts';
 
 export const kernelComponents: readonly KernelComponent[] = [
@@ -40,4 +45,10 @@ export const kernelComponents: readonly KernelComponent[] = [
   rtlProbes,
   rtlSpecificHandler,
   rtlUnwinding,
+  exPool,
+  ioDriverLoading,
+  ioSystemServices,
+  ioServiceInternals,
+  keInterruptInternals,
+  keThreadInternals,
 ];

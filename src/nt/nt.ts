@@ -22,6 +22,7 @@ import { IoManager } from './io/io-manager.ts';
 import { Clock } from './ke/clock.ts';
 import { Dispatcher } from './ke/dispatcher.ts';
 import { Interrupts } from './ke/interrupts.ts';
+import { setIrql } from './ke/irql.ts';
 import { ProcessorBlock } from './ke/processor-block.ts';
 import { Scheduler } from './ke/scheduler.ts';
 import { Timers } from './ke/timers.ts';
@@ -123,7 +124,6 @@ export class Nt {
     this.processor.boot();
     this.clock.boot();
     this.scheduler.boot();
-    this.io.boot();
     this.images.boot();
     this.cpu.functionRangesOf = (va) => this.images.functionRangesOf(va);
   }
@@ -323,6 +323,16 @@ export class Nt {
       }
       throw thrown;
     }
+  }
+
+  /** Changes the IRQL; DPCs that this lets through run when the routine returns. */
+  setIrql(irql: number): void {
+    setIrql(this, irql);
+  }
+
+  /** KernelMode (0) in system threads, UserMode (1) in the requesting process's. */
+  get previousMode(): 0 | 1 {
+    return this.scheduler.currentThread.isSystem ? 0 : 1;
   }
 
   // ---- ends

@@ -4,7 +4,7 @@ import type { StoreCell, StoreMap } from '../../base/store.ts';
 import { type Va, vaAdd } from '../../base/va.ts';
 import { Access, PageFlag, pageSize } from '../../engine/memory/layout.ts';
 import { layOutImage, type PeImage } from '../../image/pe/index.ts';
-import { functionRanges } from '../../image/unwind/index.ts';
+import { type FunctionRanges, functionRanges } from '../../image/unwind/index.ts';
 import { AddressMap, hostSlotBytes } from '../address-map.ts';
 import type { KernelModuleName } from '../declare/nt-routine.ts';
 import type { Nt } from '../nt.ts';
@@ -70,7 +70,7 @@ export class Images {
     if (image?.pe === undefined) return undefined;
     let index = this.ranges.get(image.index);
     if (index === undefined) {
-      index = new FunctionIndex(image.pe, image.base);
+      index = new FunctionIndex(functionRanges(image.pe), image.base);
       this.ranges.set(image.index, index);
     }
     return index.rangesOf(va);
@@ -118,6 +118,8 @@ export class Images {
    */
   load(pe: PeImage, fileName: string): KernelImage {
     const pages = Math.ceil(pe.sizeOfImage / pageSize);
+    // Damaged unwind data is reported before anything is loaded.
+    const functions = functionRanges(pe);
     const base = this.nt.addressSpace.reserve(AddressMap.images, pages);
     assert(base !== undefined, 'the image region is used up');
     const thunks = this.nextThunk.value;
@@ -139,6 +141,7 @@ export class Images {
     this.bindImports(image, pe, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     this.initialiseSecurityCookie(pe, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     this.mapImage(image, pe, bytes);
+    this.ranges.set(image.index, new FunctionIndex(functions, base));
     this.images.set(image.index, image);
     this.addThunks(image);
     this.nt.events.emit('imageLoaded', { image });
@@ -244,10 +247,10 @@ class FunctionIndex {
   private readonly functions: (readonly VaRange[])[] = [];
   private readonly base: Va;
 
-  constructor(pe: PeImage, base: Va) {
+  constructor(functions: readonly FunctionRanges[], base: Va) {
     this.base = base;
     const parts: { start: number; end: number; ranges: readonly VaRange[] }[] = [];
-    for (const entry of functionRanges(pe)) {
+    for (const entry of functions) {
       const ranges = entry.ranges.map(({ beginRva, endRva }) => ({
         start: vaAdd(base, beginRva),
         end: vaAdd(base, endRva),

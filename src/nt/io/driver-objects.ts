@@ -1,0 +1,128 @@
+import { assert } from '../../base/errors.ts';
+import type { StoreMap } from '../../base/store.ts';
+import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import type { KernelImage } from '../mm/kernel-image.ts';
+import type { Nt } from '../nt.ts';
+import { writeWide } from '../rtl/guest-text.ts';
+import { DRIVER_EXTENSION, DRIVER_OBJECT, IoType, majorFunctionCount } from '../structures/io.ts';
+import { UNICODE_STRING } from '../structures/strings.ts';
+
+/** `unload-deferred`: DriverUnload ran, and something still refers to the driver object, so the image stays. */
+export type DriverState = 'loading' | 'loaded' | 'load-failed' | 'unloading' | 'unload-deferred' | 'unloaded';
+
+export interface Driver {
+  readonly driverObject: Va;
+  readonly imageIndex: number;
+  /** Service name: `leaky`. */
+  readonly serviceName: string;
+  readonly state: DriverState;
+  /** What DriverEntry returned; undefined before it did. */
+  readonly entryStatus: number | undefined;
+}
+
+/** The drivers of this machine, by driver object. */
+export class DriverObjects {
+  private readonly nt: Nt;
+  private readonly drivers: StoreMap<number, Driver>;
+
+  constructor(nt: Nt) {
+    this.nt = nt;
+    this.drivers = nt.stores.map('io/drivers');
+  }
+
+  get(driverObject: Va): Driver | undefined {
+    return this.drivers.get(driverObject);
+  }
+
+  all(): IterableIterator<Driver> {
+    return this.drivers.values();
+  }
+
+  ofImage(image: KernelImage): Driver | undefined {
+    return [...this.drivers.values()].reverse().find((driver) => driver.imageIndex === image.index);
+  }
+
+  setState(driverObject: Va, change: Partial<Driver>): void {
+    const driver = this.drivers.get(driverObject);
+    assert(driver, 'a driver object belongs to a driver');
+    this.drivers.set(driverObject, { ...driver, ...change });
+  }
+
+  image(driver: Driver): KernelImage {
+    const image = this.nt.images.byIndex(driver.imageIndex);
+    assert(image, 'a driver has its image');
+    return image;
+  }
+
+  /** A driver object as the I/O manager hands it to DriverEntry: every major function answers "invalid device request". */
+  create(image: KernelImage, serviceName: string): Driver {
+    const { memory, pool, entries } = this.nt;
+    const driverObject = pool.allocateKernel(DRIVER_OBJECT.sizeBytes, 'Driv');
+    const extension = pool.allocateKernel(DRIVER_EXTENSION.sizeBytes, 'Driv');
+    DRIVER_OBJECT.Type.set(memory, driverObject, IoType.Driver);
+    DRIVER_OBJECT.Size.set(memory, driverObject, DRIVER_OBJECT.sizeBytes);
+    // DRVO_LEGACY_DRIVER until AddDevice is set is not kept: drivers do not read it.
+    DRIVER_OBJECT.DriverStart.set(memory, driverObject, image.base);
+    DRIVER_OBJECT.DriverSize.set(memory, driverObject, image.sizeBytes);
+    DRIVER_OBJECT.DriverExtension.set(memory, driverObject, extension);
+    DRIVER_OBJECT.DriverInit.set(memory, driverObject, vaAdd(image.base, image.pe?.entryPointRva ?? 0));
+    const name = `\\Driver\\${serviceName}`;
+    this.writeString(DRIVER_OBJECT.DriverName.at(driverObject), name);
+    this.writeString(DRIVER_EXTENSION.ServiceKeyName.at(extension), serviceName);
+    DRIVER_EXTENSION.DriverObject.set(memory, extension, driverObject);
+    const invalid = entries.routineVa('IopInvalidDeviceRequest');
+    for (let major = 0; major < majorFunctionCount; major++) {
+      memory.writeVa(vaAdd(DRIVER_OBJECT.MajorFunction.at(driverObject), major * 8), invalid);
+    }
+    this.nt.objects.create(driverObject, 'Driver', name);
+    const driver: Driver = {
+      driverObject,
+      imageIndex: image.index,
+      serviceName,
+      state: 'loading',
+      entryStatus: undefined,
+    };
+    this.drivers.set(driverObject, driver);
+    return driver;
+  }
+
+  /** A UNICODE_STRING with a buffer of the kernel's own; returns the buffer. */
+  writeString(string: Va, text: string): Va {
+    const { memory, pool } = this.nt;
+    const buffer = pool.allocateKernel(text.length * 2 + 2, 'IoNm');
+    writeWide(memory, buffer, `${text}\0`);
+    UNICODE_STRING.Length.set(memory, string, text.length * 2);
+    UNICODE_STRING.MaximumLength.set(memory, string, text.length * 2 + 2);
+    UNICODE_STRING.Buffer.set(memory, string, buffer);
+    return buffer;
+  }
+
+  majorFunction(driverObject: Va, major: number): Va {
+    return this.nt.memory.readVa(vaAdd(DRIVER_OBJECT.MajorFunction.at(driverObject), major * 8));
+  }
+
+  /** First device in the driver's list; null if it has none. */
+  firstDevice(driverObject: Va): Va {
+    return DRIVER_OBJECT.DeviceObject.get(this.nt.memory, driverObject);
+  }
+
+  /**
+   * DriverUnload returned (or DriverEntry failed): the image goes, unless something still refers to the driver.
+   * The listeners of `driverUnloaded` check what was left behind.
+   */
+  finishUnload(driverObject: Va): DriverState {
+    if (this.firstDevice(driverObject) !== nullVa) {
+      this.setState(driverObject, { state: 'unload-deferred' });
+      return 'unload-deferred';
+    }
+    const driver = this.drivers.get(driverObject);
+    assert(driver, 'a driver object belongs to a driver');
+    const image = this.image(driver);
+    this.nt.events.emit('driverUnloaded', { image, driverObject });
+    this.setState(driverObject, {
+      state: driver.entryStatus !== undefined && driver.entryStatus >>> 31 === 1 ? 'load-failed' : 'unloaded',
+    });
+    this.nt.images.unload(image);
+    return 'unloaded';
+  }
+}

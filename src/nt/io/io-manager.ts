@@ -1,0 +1,20 @@
+import type { Nt } from '../nt.ts';
+import { DeviceObjects } from './device-objects.ts';
+import { DriverObjects } from './driver-objects.ts';
+import { FileObjects } from './file-objects.ts';
+import { Irps } from './irps.ts';
+
+/** The I/O manager: driver, device and file objects, and the requests between them. */
+export class IoManager {
+  readonly drivers: DriverObjects;
+  readonly devices: DeviceObjects;
+  readonly files: FileObjects;
+  readonly irps: Irps;
+
+  constructor(nt: Nt) {
+    this.drivers = new DriverObjects(nt);
+    this.devices = new DeviceObjects(nt);
+    this.files = new FileObjects(nt);
+    this.irps = new Irps(nt);
+  }
+}

@@ -1,0 +1,255 @@
+/** IRPs: making, forwarding and completing them. */
+
+import type { StoreMap } from '../../base/store.ts';
+import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import { Access } from '../../engine/memory/layout.ts';
+import { BugCheck } from '../declare/bug-check.ts';
+import { callGuest, type Outcome } from '../declare/outcome.ts';
+import type { Nt } from '../nt.ts';
+import { ntSuccess, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING } from '../ntstatus.ts';
+import {
+  DEVICE_OBJECT,
+  IO_STACK_LOCATION,
+  IO_STATUS_BLOCK,
+  IoType,
+  IRP,
+  IrpFlag,
+  MDL,
+  StackControl,
+} from '../structures/io.ts';
+
+/** A request of the I/O manager itself that has not completed. */
+export interface PendingRequest {
+  readonly irp: Va;
+  readonly file: Va;
+  /** Bytes of the caller's output buffer: no more is copied back. */
+  readonly outputBytes: number;
+}
+
+export class Irps {
+  private readonly nt: Nt;
+  private readonly pending: StoreMap<number, PendingRequest>;
+
+  constructor(nt: Nt) {
+    this.nt = nt;
+    this.pending = nt.stores.map('io/pending-requests');
+  }
+
+  /** The I/O manager's own requests that have not completed. */
+  outstanding(): IterableIterator<PendingRequest> {
+    return this.pending.values();
+  }
+
+  static sizeBytes(stackSize: number): number {
+    return IRP.sizeBytes + stackSize * IO_STACK_LOCATION.sizeBytes;
+  }
+
+  /** IoInitializeIrp: zeroes the packet and sets its stack up. */
+  initialise(irp: Va, packetBytes: number, stackSize: number): void {
+    const { memory } = this.nt;
+    memory.fill(irp, packetBytes, 0);
+    IRP.Type.set(memory, irp, IoType.Irp);
+    IRP.Size.set(memory, irp, packetBytes);
+    IRP.StackCount.set(memory, irp, stackSize);
+    IRP.CurrentLocation.set(memory, irp, stackSize + 1);
+    IRP.ApcEnvironment.set(memory, irp, 0);
+    const list = IRP.ThreadListEntry.at(irp);
+    memory.writeVa(list, list);
+    memory.writeVa(vaAdd(list, 8), list);
+    IRP.CurrentStackLocation.set(memory, irp, vaAdd(irp, Irps.sizeBytes(stackSize)));
+  }
+
+  /** An IRP of the I/O manager's own, freed when it completes. */
+  allocateForRequest(stackSize: number, request: Omit<PendingRequest, 'irp'>): Va {
+    const irp = this.nt.pool.allocateKernel(Irps.sizeBytes(stackSize), 'Irp ');
+    this.initialise(irp, Irps.sizeBytes(stackSize), stackSize);
+    IRP.Thread.set(this.nt.memory, irp, this.nt.scheduler.currentThread.kthread);
+    IRP.OriginalFileObject.set(this.nt.memory, irp, request.file);
+    this.pending.set(irp, { irp, ...request });
+    return irp;
+  }
+
+  /** Takes a request back that was never sent. */
+  discard(irp: Va): void {
+    const { memory, pool } = this.nt;
+    const system = IRP.SystemBuffer.get(memory, irp);
+    if (system !== nullVa) pool.freeKernel(system);
+    this.releaseMdls(IRP.MdlAddress.get(memory, irp));
+    this.pending.delete(irp);
+    pool.freeKernel(irp);
+  }
+
+  isOwnRequest(irp: Va): boolean {
+    return this.pending.has(irp);
+  }
+
+  currentLocation(irp: Va): Va {
+    return IRP.CurrentStackLocation.get(this.nt.memory, irp);
+  }
+
+  nextLocation(irp: Va): Va {
+    return vaAdd(this.currentLocation(irp), -IO_STACK_LOCATION.sizeBytes);
+  }
+
+  /** IofCallDriver: one location down, and the dispatch routine of the device's driver is called. */
+  callDriver(device: Va, irp: Va): Outcome {
+    const { memory } = this.nt;
+    const location = IRP.CurrentLocation.get(memory, irp) - 1;
+    if (location <= 0) {
+      throw new BugCheck(
+        0x35,
+        [irp, 0, 0, 0],
+        'an IRP was passed to a lower driver, and it has no stack location left',
+      );
+    }
+    const stack = this.nextLocation(irp);
+    IRP.CurrentLocation.set(memory, irp, location);
+    IRP.CurrentStackLocation.set(memory, irp, stack);
+    IO_STACK_LOCATION.DeviceObject.set(memory, stack, device);
+    const driverObject = DEVICE_OBJECT.DriverObject.get(memory, device);
+    const routine = this.nt.io.drivers.majorFunction(driverObject, IO_STACK_LOCATION.MajorFunction.get(memory, stack));
+    return callGuest(routine, [device, irp], 'dispatchReturned', [irp]);
+  }
+
+  /** The start of IofCompleteRequest; `complete` goes on from location to location. */
+  beginCompletion(irp: Va, boost: number): Outcome {
+    const { memory } = this.nt;
+    const location = IRP.CurrentLocation.get(memory, irp);
+    const count = IRP.StackCount.get(memory, irp);
+    if (IRP.Type.get(memory, irp) !== IoType.Irp || location > count + 1) {
+      throw new BugCheck(0x44, [irp, 0x0d62, 0, 0], 'an IRP was completed that has been completed already');
+    }
+    const status = IRP.Status.get(memory, irp);
+    if (status === STATUS_PENDING || status === 0xffff_ffff) {
+      const text = status === STATUS_PENDING ? 'STATUS_PENDING' : '-1';
+      throw new BugCheck(0xc9, [0x210, irp, status, 0], `an IRP was completed with the status ${text}`);
+    }
+    if (IRP.CancelRoutine.get(memory, irp) !== nullVa) {
+      throw new BugCheck(0xc9, [0x211, irp, 0, 0], 'an IRP was completed while its cancel routine was set');
+    }
+    return this.complete(irp, boost);
+  }
+
+  /** Walks up the stack locations; calls completion routines on the way. */
+  complete(irp: Va, boost: number): Outcome {
+    const { memory } = this.nt;
+    const count = IRP.StackCount.get(memory, irp);
+    while (IRP.CurrentLocation.get(memory, irp) <= count) {
+      const stack = this.currentLocation(irp);
+      const control = IO_STACK_LOCATION.Control.get(memory, stack);
+      const routine = IO_STACK_LOCATION.CompletionRoutine.get(memory, stack);
+      const context = IO_STACK_LOCATION.Context.get(memory, stack);
+      const isPending = (control & StackControl.PendingReturned) !== 0;
+      const location = IRP.CurrentLocation.get(memory, irp) + 1;
+      const above = vaAdd(stack, IO_STACK_LOCATION.sizeBytes);
+      const isInvoked = this.invokes(irp, control);
+      memory.fill(stack, IO_STACK_LOCATION.Control.offset + 1, 0);
+      memory.fill(IO_STACK_LOCATION.CompletionRoutine.at(stack), 16, 0);
+      IRP.PendingReturned.set(memory, irp, isPending ? 1 : 0);
+      IRP.CurrentLocation.set(memory, irp, location);
+      IRP.CurrentStackLocation.set(memory, irp, above);
+      const isTop = location === count + 1;
+      if (isInvoked) {
+        const device = isTop ? nullVa : IO_STACK_LOCATION.DeviceObject.get(memory, above);
+        return callGuest(routine, [device, irp, context], 'completionReturned', [irp, boost]);
+      }
+      if (isPending && !isTop) {
+        const mark = IO_STACK_LOCATION.Control.get(memory, above) | StackControl.PendingReturned;
+        IO_STACK_LOCATION.Control.set(memory, above, mark);
+      }
+    }
+    return this.finish(irp);
+  }
+
+  completionReturned(irp: Va, boost: number, status: number): Outcome {
+    return status === STATUS_MORE_PROCESSING_REQUIRED ? undefined : this.complete(irp, boost);
+  }
+
+  private invokes(irp: Va, control: number): boolean {
+    const { memory } = this.nt;
+    const isSuccess = ntSuccess(IRP.Status.get(memory, irp));
+    return (
+      (isSuccess && (control & StackControl.InvokeOnSuccess) !== 0) ||
+      (!isSuccess && (control & StackControl.InvokeOnError) !== 0) ||
+      (IRP.Cancel.get(memory, irp) !== 0 && (control & StackControl.InvokeOnCancel) !== 0)
+    );
+  }
+
+  /** No driver has the request any more. */
+  private finish(irp: Va): Outcome {
+    const { memory } = this.nt;
+    const status = IRP.Status.get(memory, irp);
+    const request = this.pending.get(irp);
+    if (request === undefined) {
+      throw new BugCheck(
+        0x44,
+        [irp, 0x0e00, 0, 0],
+        'an IRP that a driver allocated was completed up to the I/O manager: its completion routine did not stop it',
+      );
+    }
+    this.nt.events.emit('irpCompleted', { irp, status });
+    this.releaseMdls(IRP.MdlAddress.get(memory, irp));
+    this.returnBuffer(irp, status, request);
+    this.report(irp, status);
+    this.pending.delete(irp);
+    this.nt.pool.freeKernel(irp);
+    if (request.file !== nullVa) this.nt.io.files.dereferenceLater(request.file);
+    return undefined;
+  }
+
+  private releaseMdls(first: Va): void {
+    for (let mdl = first; mdl !== nullVa; ) {
+      const next = MDL.Next.get(this.nt.memory, mdl);
+      this.nt.mdls.release(mdl);
+      mdl = next;
+    }
+  }
+
+  /** Buffered output goes to the caller, unless the request failed with an error. */
+  private returnBuffer(irp: Va, status: number, request: PendingRequest): void {
+    const { memory } = this.nt;
+    const flags = IRP.Flags.get(memory, irp);
+    if ((flags & IrpFlag.BufferedIo) === 0) return;
+    const system = IRP.SystemBuffer.get(memory, irp);
+    const user = IRP.UserBuffer.get(memory, irp);
+    if ((flags & IrpFlag.InputOperation) !== 0 && status >>> 30 !== 3 && user !== nullVa && system !== nullVa) {
+      const information = IRP.Information.get(memory, irp);
+      const bytes = information > BigInt(request.outputBytes) ? request.outputBytes : Number(information);
+      if (memory.isAccessible(user, bytes, Access.Write)) memory.writeBytes(user, memory.readBytes(system, bytes));
+    }
+    if ((flags & IrpFlag.DeallocateBuffer) !== 0 && system !== nullVa) this.nt.pool.freeKernel(system);
+  }
+
+  /** Status block and event. A request that failed at once reports through the service's return value alone. */
+  private report(irp: Va, status: number): void {
+    const { memory } = this.nt;
+    const iosb = IRP.UserIosb.get(memory, irp);
+    const wasPending = IRP.PendingReturned.get(memory, irp) !== 0;
+    if (status >>> 30 === 3 && !wasPending) return;
+    if (iosb !== nullVa && memory.isAccessible(iosb, IO_STATUS_BLOCK.sizeBytes, Access.Write)) {
+      IO_STATUS_BLOCK.Status.set(memory, iosb, status);
+      IO_STATUS_BLOCK.Information.set(memory, iosb, IRP.Information.get(memory, irp));
+    }
+    const event = IRP.UserEvent.get(memory, irp);
+    if (event !== nullVa) this.nt.dispatcher.signal(event, 1);
+  }
+
+  /** IoCancelIrp. The cancel routine is called with the cancel spin lock held, at DISPATCH_LEVEL. */
+  cancel(irp: Va, irql: number): Outcome {
+    const { memory } = this.nt;
+    IRP.Cancel.set(memory, irp, 1);
+    const routine = IRP.CancelRoutine.get(memory, irp);
+    if (routine === nullVa) {
+      this.nt.io.irps.releaseCancelLock(irql);
+      return false;
+    }
+    IRP.CancelRoutine.set(memory, irp, nullVa);
+    IRP.CancelIrql.set(memory, irp, irql);
+    const device = IO_STACK_LOCATION.DeviceObject.get(memory, this.currentLocation(irp));
+    return callGuest(routine, [device, irp], 'cancelRoutineReturned', []);
+  }
+
+  releaseCancelLock(irql: number): void {
+    this.nt.setIrql(irql);
+  }
+}
