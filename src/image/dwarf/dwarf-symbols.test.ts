@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { ByteWriter, type CraftedShape, craftAbbreviations, craftUnit } from '../../../test/crafted-dwarf.ts';
 import { PoolproofError } from '../../base/errors.ts';
 import { attributeOf as at, formOf as form, tagOf as tag } from './constants.ts';
-import { ByteWriter, type CraftedShape, craftAbbreviations, craftUnit } from './crafted-dwarf.ts';
 import type { DwarfSections } from './dwarf-sections.ts';
 import { type DwarfSymbolSource, dwarfSymbols } from './dwarf-symbols.ts';
 

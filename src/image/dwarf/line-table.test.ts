@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { ByteWriter, craftAbbreviations, craftUnit } from '../../../test/crafted-dwarf.ts';
 import { formOf } from './constants.ts';
-import { ByteWriter, craftAbbreviations, craftUnit } from './crafted-dwarf.ts';
 import type { DwarfSections } from './dwarf-sections.ts';
 import { type DwarfSymbolSource, dwarfSymbols } from './dwarf-symbols.ts';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ByteWriter, craftAbbreviations, craftUnit } from '../../../test/crafted-dwarf.ts';
 import { PoolproofError } from '../../base/errors.ts';
 import { attributeOf as at, formOf as form, tagOf as tag } from './constants.ts';
-import { ByteWriter, craftAbbreviations, craftUnit } from './crafted-dwarf.ts';
 import type { DwarfSectionKey, DwarfSections } from './dwarf-sections.ts';
 import { dwarfSymbols } from './dwarf-symbols.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ByteWriter } from './crafted-dwarf.ts';
+import { ByteWriter } from '../../../test/crafted-dwarf.ts';
 import { addressBase, rvaOfZero, SectionCursor } from './section-cursor.ts';
 
 const over = (bytes: Uint8Array): SectionCursor => new SectionCursor(bytes, '.debug_info');

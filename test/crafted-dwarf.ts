@@ -1,4 +1,4 @@
-/** Writes DWARF bytes by hand, for the tests beside it. */
+/** Writes DWARF bytes by hand, for tests. */
 
 /** A growing byte stream, little-endian. */
 export class ByteWriter {
