@@ -83,6 +83,17 @@ describe('recorded vectors', () => {
     }
   });
 
+  test('an operation on memory changes the operand and nothing else', () => {
+    const form = forms('alu').get('add dword ptr [rbx], edx')!;
+    for (const { before, after } of form.vectors) {
+      const at = Number(before.gpr[3]! - readGroup('fault').windowVa);
+      const expected = before.memory.slice();
+      const view = new DataView(expected.buffer);
+      view.setUint32(at, view.getUint32(at, true) + Number(before.gpr[2]! & 0xffffffffn), true);
+      expect(after.memory).toEqual(expected);
+    }
+  });
+
   test('division faults exactly when the quotient does not fit', () => {
     const form = forms('divide').get('div ecx')!;
     const outcomes = { fault: 0, quotient: 0 };

@@ -120,7 +120,8 @@ class Reader {
   private readonly view: DataView;
 
   constructor(data: Uint8Array) {
-    this.data = data;
+    // A plain view: Buffer's slice() would share memory.
+    this.data = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     this.view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   }
 
