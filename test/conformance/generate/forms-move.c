@@ -112,12 +112,12 @@ static void stack(void) {
   form("stack", NONE, "rsp:p rbx:p", "pop qword ptr [rbx]");
   form("stack", NONE, "rsp:p rbx:p", "pop word ptr [rbx]");
   form("stack", NONE, rsp, "pop qword ptr [rsp + 8]");
-  form("stack", NONE, rsp, "push rbx; push rsi; sub rsp, 0x28; mov [rsp + 0x20], rcx; add rsp, 0x28; pop rdi; pop rbp");
+  form("stack", NONE, "rsp:p norel", "push rbx; push rsi; sub rsp, 0x28; mov [rsp + 0x20], rcx; add rsp, 0x28; pop rdi; pop rbp");
   form("stack", NONE, "rsp:p norel rbp:v64", "push rbp; mov rbp, rsp; sub rsp, 0x30; mov dword ptr [rbp - 4], 7; leave");
   form("stack", NONE, "norel rbp:k0x10000f80", "leave");
   form("stack", NONE, "rsp:p norel rbp:v64", "enter 0x20, 0");
   form("stack", NONE, "rsp:p norel rbp:k0x10000f80", "enter 0x10, 1");
-  form("stack", NONE, "rsp:p", "and rsp, -16; push rax; pop rdx");
+  form("stack", NONE, "rsp:p norel", "and rsp, -16; push rax; pop rdx");
   form("stack", NONE, "rsp:p", "lea rsp, [rsp - 8]; mov [rsp], rdx; xchg [rsp], rax; pop rcx");
 
   form("control", NONE, "rsp:p norel", "call 1f; jmp 2f; 1: lea eax, [rcx + rdx]; ret; 2:");

@@ -122,7 +122,7 @@ static void moves(void) {
   form("sse-move", NONE, "xmm1:x8 rdi:p xmm0:x8", "maskmovdqu xmm1, xmm0");
   form("sse-move", NONE, "rsi:p rdi:p",
        "movups xmm0, [rsi]; movups xmm1, [rsi + 16]; movups [rdi], xmm0; movups [rdi + 16], xmm1");
-  form("sse-move", NONE, "rsp:p", "movaps xmm6, xmm1; sub rsp, 32; movups [rsp], xmm6; movups xmm7, [rsp + 8]; add rsp, 32; nop");
+  form("sse-move", NONE, "rsp:p norel", "movaps xmm6, xmm1; sub rsp, 32; movups [rsp], xmm6; movups xmm7, [rsp + 8]; add rsp, 32; nop");
 }
 
 void sseForms(void) {
