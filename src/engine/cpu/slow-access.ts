@@ -1,0 +1,97 @@
+/**
+ * Memory accesses that translated code does not do inline: across pages, outside of system space, to frames that want
+ * to know of a change, and those that fault.
+ */
+import { type Va, vaFromHalves } from '../../base/va.ts';
+import type { GuestMemory } from '../memory/guest-memory.ts';
+import { Access, cpuStateOffset, PageFlag, pageMask, pageSize, pageTableHighIrqlOffset } from '../memory/layout.ts';
+import { loadScratchOffset, storeScratchOffset } from './emitter.ts';
+import { StateOffset } from './state.ts';
+
+/** Why an access failed: an exception, or a write to translated code that has to be dropped first. */
+export type AccessFailure =
+  | { readonly kind: 'fault'; readonly vector: 13 | 14; readonly va: Va; readonly access: Access }
+  | { readonly kind: 'code-write'; readonly frame: number };
+
+export class SlowAccess {
+  private readonly memory: GuestMemory;
+  private readonly hasCode: (frame: number) => boolean;
+  /** Set when one of the functions has returned 0. */
+  failure: AccessFailure | undefined;
+  private modified: { readonly va: Va; readonly bytes: number } | undefined;
+
+  constructor(memory: GuestMemory, hasCode: (frame: number) => boolean) {
+    this.memory = memory;
+    this.hasCode = hasCode;
+  }
+
+  readonly load = (low: number, high: number, bytes: number): number => {
+    const va = vaFromHalves(low, high);
+    if (!crosses(low, bytes)) return this.offsetOf(va, Access.Read);
+    const first = this.offsetOf(va, Access.Read);
+    const split = pageSize - (low & pageMask);
+    const second = first === 0 ? 0 : this.offsetOf((va + split) as Va, Access.Read);
+    if (second === 0) return 0;
+    const { u8 } = this.memory;
+    u8.copyWithin(loadScratchOffset, first, first + split);
+    u8.copyWithin(loadScratchOffset + split, second, second + bytes - split);
+    return loadScratchOffset;
+  };
+
+  readonly store = (low: number, high: number, bytes: number): number =>
+    this.storeFrom(storeScratchOffset, vaFromHalves(low, high), bytes);
+
+  readonly modify = (low: number, high: number, bytes: number): number => {
+    const va = vaFromHalves(low, high);
+    if (!crosses(low, bytes)) return this.offsetOf(va, Access.Write);
+    const split = pageSize - (low & pageMask);
+    if (this.offsetOf(va, Access.Write) === 0 || this.offsetOf((va + split) as Va, Access.Write) === 0) return 0;
+    this.modified = { va, bytes };
+    return this.load(low, high, bytes);
+  };
+
+  readonly commit = (): void => {
+    if (this.modified) this.storeFrom(loadScratchOffset, this.modified.va, this.modified.bytes);
+  };
+
+  private storeFrom(source: number, va: Va, bytes: number): number {
+    const first = this.offsetOf(va, Access.Write);
+    if (first === 0) return 0;
+    const { u8 } = this.memory;
+    const split = pageSize - (first & pageMask);
+    if (bytes <= split) {
+      u8.copyWithin(first, source, source + bytes);
+      return 1;
+    }
+    const second = this.offsetOf((va + split) as Va, Access.Write);
+    if (second === 0) return 0;
+    u8.copyWithin(first, source, source + split);
+    u8.copyWithin(second, source + split, source + bytes);
+    return 1;
+  }
+
+  /** Offset of one byte and what follows in its page; 0 and {@link failure} if the access fails. */
+  offsetOf(va: Va, access: Access): number {
+    const { memory } = this;
+    const mapping = memory.mappingAt(va);
+    if (mapping !== undefined && !this.isPagedOut(mapping.flags)) {
+      if (access === Access.Write && (mapping.flags & Access.Write) !== 0 && this.hasCode(mapping.frame)) {
+        this.failure = { kind: 'code-write', frame: mapping.frame };
+        return 0;
+      }
+      const offset = memory.tryOffsetOf(va, access);
+      if (offset !== 0) return offset;
+    }
+    this.failure = { kind: 'fault', vector: Number.isNaN(va) ? 13 : 14, va, access };
+    return 0;
+  }
+
+  private isPagedOut(flags: number): boolean {
+    if (!this.memory.trimsPageable || (flags & PageFlag.Pageable) === 0) return false;
+    return this.memory.view.getInt32(cpuStateOffset + StateOffset.PageTable, true) === pageTableHighIrqlOffset;
+  }
+}
+
+function crosses(low: number, bytes: number): boolean {
+  return (low & pageMask) > pageSize - bytes;
+}

@@ -1,0 +1,321 @@
+/**
+ * What has been translated: table slots by guest address, the modules behind them, and what drops them again.
+ *
+ * Each address that is called or resumed has one slot of the function table for good. A slot without a translation
+ * holds the lazy function, which translates what stands at RIP and goes on there.
+ */
+import { assert } from '../../base/errors.ts';
+import { type Va, vaLow } from '../../base/va.ts';
+import type { GuestMemory } from '../memory/guest-memory.ts';
+import { Access, pageSize } from '../memory/layout.ts';
+import type { ExitSite } from './exit-site.ts';
+import { InstructionReader } from './instruction.ts';
+import { translatorOf } from './instructions.ts';
+import { findJumpTable } from './jump-table.ts';
+import { dispatchEntryOf } from './translate-control.ts';
+import { type Callee, translateUnit, type UnitEnvironment } from './translate-unit.ts';
+import { discoverUnit, edgesOf, type Unit, type UnitSource, type VaRange } from './unit.ts';
+import { type FunctionType, WasmType, writeModule } from './wasm-writer.ts';
+
+export interface CacheOptions {
+  readonly isExact: boolean;
+  readonly forcesDispatchLoop: boolean;
+  /** A function and those that it calls share a module up to these bounds. */
+  readonly maxClusterUnits: number;
+  readonly maxClusterInstructions: number;
+}
+
+interface TranslatedModule {
+  readonly entries: readonly Va[];
+  readonly unitIds: readonly number[];
+  readonly pages: ReadonlySet<Va>;
+  /** Frame of each page when it was translated; undefined if it was not executable. */
+  readonly frames: ReadonlyMap<Va, number | undefined>;
+}
+
+const { I32 } = WasmType;
+export const functionTypes: readonly FunctionType[] = [
+  { parameters: [I32], results: [I32] },
+  { parameters: [I32, I32, I32], results: [I32] },
+  { parameters: [], results: [] },
+  { parameters: [], results: [I32] },
+];
+
+/** In the order of `Import` in emitter.ts. */
+const importedFunctions = [
+  { name: 'slowLoad', type: 1 },
+  { name: 'slowStore', type: 1 },
+  { name: 'slowModify', type: 1 },
+  { name: 'commitModify', type: 2 },
+  { name: 'hostInstruction', type: 1 },
+  { name: 'rareOperation', type: 0 },
+] as const;
+
+export type RuntimeImports = Record<
+  (typeof importedFunctions)[number]['name'],
+  (...operands: number[]) => number | void
+>;
+
+export class TranslationCache {
+  private readonly memory: GuestMemory;
+  private readonly options: CacheOptions;
+  private readonly table: WebAssembly.Table;
+  private readonly imports: WebAssembly.Imports;
+  private readonly lazy: unknown;
+  private readonly source: UnitSource;
+  private readonly slots = new Map<Va, number>();
+  private nextSlot: number;
+  private readonly modules = new Map<Va, TranslatedModule>();
+  private readonly modulesOfPage = new Map<Va, Set<TranslatedModule>>();
+  private readonly modulesOfFrame = new Map<number, Set<TranslatedModule>>();
+  private readonly sitesOfUnit: (readonly ExitSite[] | undefined)[] = [];
+  private readonly droppedUnits: number[] = [];
+  /** Grows whenever translations are dropped. */
+  dropCount = 0;
+  /** Modules made since the start. */
+  moduleCount = 0;
+  needsExactFlags = false;
+  readonly reader: InstructionReader;
+  rangesOf: (va: Va) => readonly VaRange[] | undefined = () => undefined;
+  isHost: (va: Va) => boolean = () => false;
+
+  /** `reservedSlots` slots at the start of the table are the runtime's; slot 0 is the lazy function. */
+  constructor(
+    memory: GuestMemory,
+    table: WebAssembly.Table,
+    imports: RuntimeImports,
+    reservedSlots: number,
+    options: CacheOptions,
+  ) {
+    this.memory = memory;
+    this.table = table;
+    this.options = options;
+    this.imports = { e: { memory: memory.wasm, table, ...imports } };
+    this.lazy = table.get(0);
+    this.nextSlot = reservedSlots;
+    this.reader = new InstructionReader(memory);
+    this.source = {
+      reader: this.reader,
+      rangesOf: (va) => this.rangesOf(va),
+      tableAt: (history, isInside) => findJumpTable(history, isInside, memory),
+    };
+  }
+
+  /** Table slot of the translation at `va`, made if there is none; undefined if the first instruction can't be fetched. */
+  translate(va: Va): number | undefined {
+    if (!this.modules.has(va)) {
+      this.reader.reset();
+      const cluster = this.cluster(va);
+      if (!cluster) return undefined;
+      this.build(cluster);
+    }
+    const slot = this.slotOf(va);
+    this.noteSlot(va, slot);
+    return slot;
+  }
+
+  /** Lets translated code find the slot of an address by itself. */
+  noteSlot(va: Va, slot: number): void {
+    const entry = dispatchEntryOf(vaLow(va));
+    this.memory.view.setBigInt64(entry, BigInt(va), true);
+    this.memory.view.setInt32(entry + 8, slot, true);
+  }
+
+  /** One instruction alone, not kept; for running it where its own page is being written. */
+  translateStep(va: Va): ((depth: number) => number) | undefined {
+    this.reader.reset();
+    const unit = discoverUnit(va, this.source, true);
+    if (startsUnfetchable(unit)) return undefined;
+    const unitId = this.sitesOfUnit.push(undefined) - 1;
+    this.droppedUnits.push(unitId);
+    const { body, sites } = translateUnit(
+      unit,
+      this.environment(unitId, () => ({ kind: 'slot', slot: 0 })),
+    );
+    this.sitesOfUnit[unitId] = sites;
+    const instance = this.instantiate([{ type: 0, body, exportAs: 'step' }]);
+    return instance.exports['step'] as (depth: number) => number;
+  }
+
+  siteOf(unitId: number, index: number): ExitSite {
+    const site = this.sitesOfUnit[unitId]?.[index];
+    assert(site !== undefined, 'translated code names its sites');
+    return site;
+  }
+
+  hasCode(frame: number): boolean {
+    return this.modulesOfFrame.has(frame);
+  }
+
+  /** Drops what was translated from a frame; its contents change. */
+  dropFrame(frame: number): void {
+    for (const module of this.modulesOfFrame.get(frame) ?? []) this.drop(module);
+  }
+
+  /** Drops what was translated from a page whose mapping changed; NaN: any mapping may have changed. */
+  dropPage(va: Va): void {
+    if (Number.isNaN(va)) {
+      for (const module of new Set(this.modules.values())) {
+        for (const [page, frame] of module.frames) {
+          if (this.executableFrame(page) === frame) continue;
+          this.drop(module);
+          break;
+        }
+      }
+      return;
+    }
+    const page = (Math.floor(va / pageSize) * pageSize) as Va;
+    for (const module of this.modulesOfPage.get(page) ?? []) this.drop(module);
+  }
+
+  dropAll(): void {
+    for (const module of new Set(this.modules.values())) this.drop(module);
+  }
+
+  /** Frees what dropped units left; no frame of theirs may stand on the wasm stack. */
+  sweep(): void {
+    for (const unitId of this.droppedUnits.splice(0)) this.sitesOfUnit[unitId] = undefined;
+  }
+
+  // ---- clusters
+
+  /** The unit at `va` and those that it calls, as far as they are not translated. */
+  private cluster(va: Va): Unit[] | undefined {
+    const first = discoverUnit(va, this.source);
+    if (startsUnfetchable(first)) return undefined;
+    const units = [first];
+    const seen = new Set([va]);
+    let instructions = instructionCount(first);
+    for (let at = 0; at < units.length; at++) {
+      for (const callee of calleesOf(units[at] as Unit)) {
+        if (units.length >= this.options.maxClusterUnits || instructions >= this.options.maxClusterInstructions) {
+          return units;
+        }
+        if (seen.has(callee) || this.modules.has(callee) || this.isHost(callee)) continue;
+        seen.add(callee);
+        const unit = discoverUnit(callee, this.source);
+        if (startsUnfetchable(unit)) continue;
+        instructions += instructionCount(unit);
+        units.push(unit);
+      }
+    }
+    return units;
+  }
+
+  private build(units: readonly Unit[]): void {
+    const indexOf = new Map(units.map(({ root }, index) => [root, importedFunctions.length + index]));
+    const calleeAt = (va: Va): Callee => {
+      const index = indexOf.get(va);
+      if (index !== undefined) return { kind: 'local', index };
+      return { kind: 'slot', slot: this.isHost(va) ? 0 : this.slotOf(va) };
+    };
+    const unitIds: number[] = [];
+    const functions = units.map((unit) => {
+      const unitId = this.sitesOfUnit.push(undefined) - 1;
+      unitIds.push(unitId);
+      const translated = translateUnit(unit, this.environment(unitId, calleeAt));
+      this.sitesOfUnit[unitId] = translated.sites;
+      if (translated.needsExactFlags) this.needsExactFlags = true;
+      return { type: 0, body: translated.body, slot: this.slotOf(unit.root) };
+    });
+    this.instantiate(functions);
+    this.register(units, unitIds);
+    this.moduleCount++;
+  }
+
+  private environment(unitId: number, calleeAt: (va: Va) => Callee): UnitEnvironment {
+    return {
+      unitId,
+      calleeAt,
+      isFunctionStart: (va) => this.isFunctionStart(va),
+      translatorOf,
+      isExact: this.options.isExact,
+      forcesDispatchLoop: this.options.forcesDispatchLoop,
+    };
+  }
+
+  private isFunctionStart(va: Va): boolean {
+    const ranges = this.rangesOf(va);
+    return ranges === undefined || ranges[0]?.start === va;
+  }
+
+  private instantiate(
+    functions: readonly { type: number; body: Uint8Array; slot?: number; exportAs?: string }[],
+  ): WebAssembly.Instance {
+    const bytes = writeModule({ types: functionTypes, imports: importedFunctions, functions });
+    return new WebAssembly.Instance(new WebAssembly.Module(bytes), this.imports);
+  }
+
+  private slotOf(va: Va): number {
+    const known = this.slots.get(va);
+    if (known !== undefined) return known;
+    const slot = this.nextSlot++;
+    if (slot >= this.table.length) this.table.grow(this.table.length, this.lazy);
+    this.slots.set(va, slot);
+    return slot;
+  }
+
+  private register(units: readonly Unit[], unitIds: readonly number[]): void {
+    const pages = new Set<Va>();
+    for (const unit of units) for (const page of unit.pages) pages.add(page);
+    const frames = new Map([...pages].map((page) => [page, this.executableFrame(page)]));
+    const module: TranslatedModule = { entries: units.map(({ root }) => root), unitIds, pages, frames };
+    for (const va of module.entries) this.modules.set(va, module);
+    for (const page of pages) addTo(this.modulesOfPage, page, module);
+    for (const frame of frames.values()) {
+      if (frame === undefined) continue;
+      addTo(this.modulesOfFrame, frame, module);
+      this.memory.markCode(frame);
+    }
+  }
+
+  private executableFrame(page: Va): number | undefined {
+    const mapping = this.memory.mappingAt(page);
+    return mapping && (mapping.flags & Access.Execute) !== 0 ? mapping.frame : undefined;
+  }
+
+  private drop(module: TranslatedModule): void {
+    this.dropCount++;
+    for (const va of module.entries) {
+      this.modules.delete(va);
+      this.table.set(this.slotOf(va), this.lazy);
+    }
+    for (const page of module.pages) removeFrom(this.modulesOfPage, page, module);
+    for (const frame of module.frames.values()) if (frame !== undefined) removeFrom(this.modulesOfFrame, frame, module);
+    this.droppedUnits.push(...module.unitIds);
+  }
+}
+
+function startsUnfetchable(unit: Unit): boolean {
+  const first = unit.blocks[0];
+  return first?.end.kind === 'no-code' && first.instructions.length === 0 && first.end.failure.faultVa === unit.root;
+}
+
+function instructionCount(unit: Unit): number {
+  return unit.blocks.reduce((sum, block) => sum + block.instructions.length, 0);
+}
+
+function calleesOf(unit: Unit): Va[] {
+  const callees: Va[] = [];
+  for (const block of unit.blocks) {
+    const last = block.instructions[block.instructions.length - 1];
+    const [operand] = last?.operands ?? [];
+    if (block.end.kind === 'call' && operand?.kind === 'target') callees.push(operand.va);
+    if (last?.flow === 'jump' || last?.flow === 'branch') {
+      for (const edge of edgesOf(block)) if (edge.block < 0) callees.push(edge.va);
+    }
+  }
+  return callees;
+}
+
+function addTo<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
+  const set = map.get(key);
+  if (set) set.add(value);
+  else map.set(key, new Set([value]));
+}
+
+function removeFrom<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
+  const set = map.get(key);
+  set?.delete(value);
+  if (set?.size === 0) map.delete(key);
+}
