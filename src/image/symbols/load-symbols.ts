@@ -1,6 +1,5 @@
 import { PoolproofError } from '../../base/errors.ts';
-import { dwarfSections } from '../dwarf/dwarf-sections.ts';
-import { type DwarfSymbolSource, dwarfSymbols } from '../dwarf/dwarf-symbols.ts';
+import { type DwarfSymbolSource, dwarfSections, dwarfSymbols } from '../dwarf/index.ts';
 import { matchesImage, openPdb, type PdbFile, pdbSymbols } from '../pdb/index.ts';
 import { oneLine } from '../pe/pe-errors.ts';
 import type { CodeViewRecord, PeImage } from '../pe/pe-image.ts';
