@@ -84,11 +84,13 @@ export function msf(streams: readonly Uint8Array[], blockSize = 512): Uint8Array
   const directory = bytes().u32(streams.length, ...streams.map(({ length }) => length));
   for (const list of lists) directory.u32(...list);
   const directoryBlocks = Math.ceil(directory.length / blockSize);
-  const directoryAt = next + 1;
+  const mapBlocks = Math.ceil((4 * directoryBlocks) / blockSize);
+  const directoryAt = next + mapBlocks;
   const file = bytes();
   const header = 'Microsoft C/C++ MSF 7.00\r\n\x1aDS\0\0\0';
   for (const character of header) file.u8(character.charCodeAt(0));
-  file.u32(blockSize, 1, directoryAt + directoryBlocks, directory.length, 0, next).align(blockSize);
+  file.u32(blockSize, 1, directoryAt + directoryBlocks, directory.length, 0);
+  file.u32(...Array.from({ length: mapBlocks }, (_, i) => next + i)).align(blockSize);
   while (file.length < 3 * blockSize) file.u8(0);
   for (const part of content) file.bytes(part).align(blockSize);
   file.u32(...Array.from({ length: directoryBlocks }, (_, i) => directoryAt + i)).align(blockSize);
