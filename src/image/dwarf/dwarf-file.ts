@@ -133,7 +133,7 @@ export class DwarfFile {
     }
   }
 
-  /** LLVM up to about version 18 (its pull request 83773) asks the linker for the string's address instead of its offset: 32 bits of it are there. */
+  /** LLVM up to about version 18 writes the string's address (32 bits of it) where its offset belongs. */
   #lineStringOffset(value: number): number {
     const { lineStr, lineStrRva } = this.sections;
     if (lineStr === undefined || lineStrRva === undefined || value < lineStr.length) return value;
