@@ -16,6 +16,9 @@ import type { Region } from '../mm/address-space.ts';
 import type { Nt } from '../nt.ts';
 import { POOL_HEADER, PoolType, PoolTypeModifier } from '../structures/pool.ts';
 
+/** What a block is to the driver: memory, or an object that a kernel routine made of it. */
+export type PoolFamily = 'pool' | 'mdl' | 'irp' | 'work-item' | 'string';
+
 export interface PoolRequest {
   /** POOL_TYPE with its modifiers. */
   readonly poolType: number;
@@ -23,6 +26,8 @@ export interface PoolRequest {
   /** 0 for the forms without a tag. */
   readonly tag: number;
   readonly isZeroed?: boolean;
+  /** `pool` unless told. */
+  readonly family?: PoolFamily;
 }
 
 export interface PoolBlock {
@@ -33,6 +38,7 @@ export interface PoolBlock {
   /** Base type: {@link PoolType} without modifiers. */
   readonly poolType: number;
   readonly kind: number;
+  readonly family: PoolFamily;
 }
 
 /** Whoever asks for memory in a driver's name. */
@@ -90,7 +96,7 @@ export class Pool {
       }
     }
     const baseType = basePoolType(request.poolType);
-    const block = this.place(kindOf(baseType), baseType, request.bytes, request.tag);
+    const block = this.place(kindOf(baseType), baseType, request.bytes, request.tag, request.family ?? 'pool');
     if (block === undefined) {
       this.nt.events.emit('poolAllocationFailed', { request, caller });
       return undefined;
@@ -119,7 +125,7 @@ export class Pool {
 
   /** Memory for the kernel itself, zeroed; never counted as a driver's. */
   allocateKernel(bytes: number, tagName: string): Va {
-    const block = this.place(kernelKind, PoolType.NonPagedPoolNx, bytes, tagOf(tagName));
+    const block = this.place(kernelKind, PoolType.NonPagedPoolNx, bytes, tagOf(tagName), 'pool');
     if (block === undefined) throw new BugCheck(0x4d, [0, 0, 0, 0], 'the emulated machine has no memory left');
     this.nt.memory.fill(block.va, bytes, 0);
     return block.va;
@@ -140,11 +146,11 @@ export class Pool {
     for (const block of this.blocks.values()) if (block.kind !== kernelKind) yield block;
   }
 
-  private place(kind: number, poolType: number, bytes: number, tag: number): PoolBlock | undefined {
+  private place(kind: number, poolType: number, bytes: number, tag: number, family: PoolFamily): PoolBlock | undefined {
     const granules = Math.max(2, Math.ceil((Math.max(bytes, 1) + headerBytes) / granule));
     const va = granules < pageSize / granule ? this.placeSmall(kind, granules, tag) : this.placeLarge(kind, bytes);
     if (va === undefined) return undefined;
-    const block = { va, bytes, tag, poolType, kind };
+    const block = { va, bytes, tag, poolType, kind, family };
     this.blocks.set(va, block);
     return block;
   }

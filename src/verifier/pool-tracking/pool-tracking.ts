@@ -1,0 +1,116 @@
+/**
+ * Pool Tracking (flag 0x8, rule class 4): every allocation of a verified driver is recorded with its stack; when the
+ * driver is unloaded, one that remains is bug check 0xC4 with parameter 1 0x62 (pool-tracking.md of the WDK docs).
+ */
+import type { StoreMap } from '../../base/store.ts';
+import { type Va, vaAdd } from '../../base/va.ts';
+import { pageSize } from '../../engine/memory/layout.ts';
+import { BugCheck } from '../../nt/declare/bug-check.ts';
+import { isPagedPoolType, type PoolBlock, tagOf } from '../../nt/ex/pool.ts';
+import type { KernelImage } from '../../nt/mm/kernel-image.ts';
+import type { Nt } from '../../nt/nt.ts';
+import { StackTrie } from './stack-trie.ts';
+import { type AllocationKind, type GlobalCounters, TrackedAllocations } from './tracked-allocations.ts';
+
+/** Tags that Verifier records where it allocates in the driver's place. */
+const substitutedTags: { readonly [K in AllocationKind]?: number } = { mdl: tagOf('VMdl'), workitem: tagOf('Vfwi') };
+const noTag = tagOf('None');
+/** MI_VERIFIER_DRIVER_ENTRY stands for an internal record: {name: UNICODE_STRING, then its characters}. */
+const driverRecordBytes = 0x40;
+
+export class PoolTracking {
+  readonly allocations: TrackedAllocations;
+  private readonly nt: Nt;
+  private readonly isVerified: (image: KernelImage) => boolean;
+  private readonly stacks = new StackTrie();
+  /** Address of a driver's verifier record in guest memory, by image index. */
+  private readonly records: StoreMap<number, Va>;
+
+  constructor(nt: Nt, isVerified: (image: KernelImage) => boolean) {
+    this.nt = nt;
+    this.isVerified = isVerified;
+    this.allocations = new TrackedAllocations(nt);
+    this.records = nt.stores.map('verifier/driver-records');
+    nt.events.on('imageLoaded', ({ image }) => this.addRecord(image));
+    nt.events.on('poolAllocated', ({ block, caller }) => this.allocated(block, caller.image));
+    nt.events.on('poolAllocationFailed', ({ caller }) => this.failed(caller.image));
+    nt.events.on('poolFreed', ({ block }) => this.freed(block));
+    nt.events.on('driverUnloaded', ({ image }) => this.checkUnload(image));
+  }
+
+  private addRecord(image: KernelImage): void {
+    if (!this.isVerified(image)) return;
+    const { memory, pool } = this.nt;
+    const record = pool.allocateKernel(driverRecordBytes + image.fileName.length * 2, 'Vfdr');
+    memory.writeU16(record, image.fileName.length * 2);
+    memory.writeU16(vaAdd(record, 2), image.fileName.length * 2);
+    memory.writeVa(vaAdd(record, 8), vaAdd(record, driverRecordBytes));
+    for (let index = 0; index < image.fileName.length; index++) {
+      memory.writeU16(vaAdd(record, driverRecordBytes + index * 2), image.fileName.charCodeAt(index));
+    }
+    this.records.set(image.index, record);
+  }
+
+  private allocated(block: PoolBlock, image: KernelImage | undefined): void {
+    if (image === undefined || !this.isVerified(image)) return;
+    const kind = kindOfFamily(block);
+    this.count({
+      allocationsAttempted: 1,
+      allocationsSucceeded: 1,
+      allocationsWithoutTag: kind === 'pool' && block.tag === noTag ? 1 : 0,
+      allocationsNotTracked: block.bytes >= pageSize ? 1 : 0,
+    });
+    this.allocations.add(
+      {
+        va: block.va,
+        bytes: block.bytes,
+        tag: substitutedTags[kind] ?? block.tag,
+        poolType: block.poolType,
+        kind,
+        imageIndex: image.index,
+        stack: this.stacks.intern(this.nt.currentStack()),
+        time: this.nt.clock.interruptTime,
+        thread: this.nt.scheduler.currentThread.kthread,
+      },
+      isPagedPoolType(block.poolType),
+    );
+  }
+
+  private failed(image: KernelImage | undefined): void {
+    if (image === undefined || !this.isVerified(image)) return;
+    this.count({ allocationsAttempted: 1, allocationsFailed: 1 });
+  }
+
+  private freed(block: PoolBlock): void {
+    this.allocations.remove(block.va, isPagedPoolType(block.poolType));
+  }
+
+  /** The driver is gone; whatever it still holds is leaked. */
+  private checkUnload(image: KernelImage): void {
+    if (!this.isVerified(image)) return;
+    const { paged, nonPaged } = this.allocations.countersOf(image.index);
+    const left = paged.currentAllocations + nonPaged.currentAllocations;
+    if (left === 0) return;
+    const record = this.records.get(image.index) ?? 0;
+    throw new BugCheck(
+      0xc4,
+      [0x62, record === 0 ? 0 : vaAdd(record as Va, driverRecordBytes), record, left],
+      `${image.fileName} was unloaded without freeing its pool allocations (${left} left)`,
+    );
+  }
+
+  private count(change: Partial<GlobalCounters>): void {
+    const before = this.allocations.global.value;
+    this.allocations.global.value = {
+      allocationsAttempted: before.allocationsAttempted + (change.allocationsAttempted ?? 0),
+      allocationsSucceeded: before.allocationsSucceeded + (change.allocationsSucceeded ?? 0),
+      allocationsFailed: before.allocationsFailed + (change.allocationsFailed ?? 0),
+      allocationsWithoutTag: before.allocationsWithoutTag + (change.allocationsWithoutTag ?? 0),
+      allocationsNotTracked: before.allocationsNotTracked + (change.allocationsNotTracked ?? 0),
+    };
+  }
+}
+
+function kindOfFamily(block: PoolBlock): AllocationKind {
+  return block.family === 'work-item' ? 'workitem' : block.family;
+}
