@@ -12,7 +12,7 @@ export const stringTag = tagOf('Strg');
 
 /** @returns undefined when memory is short or the allocation was made to fail. */
 export function allocateStringBuffer(nt: Nt, bytes: number, call: Call): Va | undefined {
-  return nt.pool.allocate({ poolType: PoolType.PagedPool, bytes, tag: stringTag }, call);
+  return nt.pool.allocate({ poolType: PoolType.PagedPool, bytes, tag: stringTag, family: 'string' }, call);
 }
 
 /** A new string that holds `content`, and `terminatorBytes` of zero behind it. STATUS_NO_MEMORY: nothing changed. */
