@@ -17,10 +17,12 @@ export function translateSse(emitter: Emitter, instruction: Instruction): boolea
   return translation !== undefined;
 }
 
-/** `movsd` and `cmpsd` are also string instructions; MMX forms share mnemonics and have `other` operands. */
+/** Two mnemonics are also those of string instructions; MMX forms share many and have `other` operands. */
 function vectorTranslation({ mnemonic, operands }: Instruction): SseTranslation | undefined {
-  const hasVectors = operands.some(({ kind }) => kind === 'xmm') && !operands.some(({ kind }) => kind === 'other');
-  return hasVectors ? translations.get(mnemonic) : undefined;
+  if (operands.some(({ kind }) => kind === 'other')) return undefined;
+  const isString = mnemonic === Mnemonic.Movsd || mnemonic === Mnemonic.Cmpsd;
+  if (isString && !operands.some(({ kind }) => kind === 'xmm')) return undefined;
+  return translations.get(mnemonic);
 }
 
 const controlTranslations: ReadonlyMap<Mnemonic, SseTranslation> = new Map<Mnemonic, SseTranslation>([
