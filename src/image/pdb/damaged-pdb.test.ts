@@ -154,6 +154,21 @@ describe('files that are no usable PDB', () => {
   });
 });
 
+it('reads no listed record twice', () => {
+  const record = symbol(0x110e, bytes().u32(2, 0).u16(1).text('p'));
+  expect(ask(pdb({ modules: [], contributions: [], sections, publics: [record, record] }))).toMatch(
+    /^\d+ 1 undefined$/,
+  );
+  const repeated = pdb({
+    modules: [],
+    contributions: [],
+    sections,
+    publics: [record, record],
+    publicOffsets: [0, 0, 0],
+  });
+  expect(ask(repeated)).toBe('PP1203');
+});
+
 describe('damaged files', () => {
   it('answers or reports, whatever bytes are changed', () => {
     const good = sample();

@@ -52,9 +52,6 @@ export class MsfFile {
       throw damagedPdb(this.fileName, where, `stream number ${index}`, `less than ${this.streamCount}`);
     }
     const size = this.#sizeOf(index);
-    if (size > this.#bytes.length) {
-      throw damagedPdb(this.fileName, where, `${size} bytes`, `at most the file's ${this.#bytes.length}`);
-    }
     const list = this.#blockLists[index] ?? 0;
     const bytes = this.#assemble((i) => this.#directory.u32(list + 4 * i), size, where);
     const view = new StreamView(bytes, where, this.fileName);

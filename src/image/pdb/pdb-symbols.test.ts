@@ -341,6 +341,23 @@ describe('without module symbols', () => {
     expect(source.find('absolute')).toBeUndefined();
   });
 
+  it('says a C++ name once where there is a procedure, and keeps C aliases', () => {
+    const source = symbolsOf({
+      modules: [{ name: 'a.obj', symbols: [procedure(0x1110, 'ns::Box::run', 0x20, 0x10), end] }],
+      publics: [publicSymbol('?run@Box@ns@@QEAAXXZ', 0x20), publicSymbol('alias', 0x20), publicSymbol('_Zx', 0x20)],
+    });
+    expect(source.symbols().map(({ name }) => name)).toEqual(['ns::Box::run', 'alias']);
+    expect(source.find('_Zx')?.rva).toBe(0x1020);
+  });
+
+  it('leaves out what lies outside of its section', () => {
+    const source = symbolsOf({
+      modules: [{ name: 'a.obj', symbols: [procedure(0x1110, 'far', 0x1001, 0x10), end] }],
+      publics: [publicSymbol('end', 0x1000), publicSymbol('beyond', 0x1001)],
+    });
+    expect(source.symbols().map(({ name }) => name)).toEqual(['end']);
+  });
+
   it('names the jumps of an incremental link', () => {
     const trampoline = symbol(0x112c, bytes().u16(0, 5).u32(0x105, 0x200).u16(1, 1));
     const source = symbolsOf({

@@ -110,6 +110,8 @@ export interface TestPdb {
   /** Texts of /names; offsets as {@link nameOffset} says. */
   readonly names?: readonly string[];
   readonly publics?: readonly Uint8Array[];
+  /** What the address map lists, if not each public once. */
+  readonly publicOffsets?: readonly number[];
   readonly globals?: readonly Uint8Array[];
   /** thunks, bytes each, section, offset */
   readonly thunkTable?: readonly [number, number, number, number];
@@ -151,7 +153,7 @@ export function pdb(contents: TestPdb): Uint8Array {
     typeStream(contents.ids ?? []),
     nameStream(contents.names ?? []),
     records,
-    publicsStream(offsets.slice(0, publics.length), contents.thunkTable ?? [0, 0, 0, 0]),
+    publicsStream(contents.publicOffsets ?? offsets.slice(0, publics.length), contents.thunkTable ?? [0, 0, 0, 0]),
     hashTable(offsets.slice(publics.length)).done(),
     sectionHeaders(contents.sections ?? []),
     ...moduleStreams,
