@@ -42,7 +42,7 @@ try {
 
   const slowdowns: number[] = [];
   const speedups: number[] = [];
-  for (const workload of chosen) {
+  function report(workload: Workload): void {
     const { times, coldNanoseconds, instructions } = measure(workload, native, unicorn);
     const engine = times.get('engine') as number[];
     const slowdown = pairedRatio(engine, times.get('native'));
@@ -62,6 +62,15 @@ try {
         ((instructions / (median(engine) as number)) * 1000).toFixed(0),
       ]),
     );
+  }
+  for (const workload of chosen) {
+    try {
+      report(workload);
+    } catch (error) {
+      // One workload that fails leaves the others worth measuring.
+      console.log(`${workload.name}: ${error instanceof Error ? error.message : error}`);
+      process.exitCode = 1;
+    }
   }
   const means = [geometricMean(slowdowns)?.toFixed(2) ?? '-', geometricMean(speedups)?.toFixed(1) ?? '-'];
   console.log(row(['geometric mean', '', '', '', '', '', ...means, '']));
