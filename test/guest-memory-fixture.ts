@@ -19,7 +19,7 @@ import { Random } from '../src/nt/random.ts';
 import { setString } from '../src/nt/rtl/counted-strings.ts';
 import { readAnsiZ, readUnicodeString, readWideZ, utf16OfText, writeWide } from '../src/nt/rtl/guest-text.ts';
 
-type Parts = { -readonly [K in keyof Nt]?: Nt[K] } & { cpu?: unknown };
+type Parts = { -readonly [K in Exclude<keyof Nt, 'cpu'>]?: Nt[K] } & { cpu?: { readonly state: CpuState } };
 
 /** Mapped pages for a test's own data; the page behind them is not mapped. */
 const dataPages = 16;
@@ -44,9 +44,9 @@ export class GuestFixture {
     const parts: Parts = { memory: this.memory, stores, events: new NtEventSource() };
     parts.cpu = { state: new CpuState(this.memory) };
     parts.random = new Random(stores.cell('random', 1));
-    parts.addressSpace = new AddressSpace(parts as Nt);
-    parts.pool = new Pool(parts as Nt);
-    return parts as Nt;
+    parts.addressSpace = new AddressSpace(parts as unknown as Nt);
+    parts.pool = new Pool(parts as unknown as Nt);
+    return parts as unknown as Nt;
   }
 
   /** Maps pages at `va` and returns the address behind them. */
@@ -96,7 +96,10 @@ export class GuestFixture {
   ansiString(text: string, maximumLength = text.length): Va {
     const string = this.allocate(16);
     const buffer = this.allocate(maximumLength);
-    this.memory.writeBytes(buffer, Uint8Array.from(text, (character) => character.charCodeAt(0)));
+    this.memory.writeBytes(
+      buffer,
+      Uint8Array.from(text, (character) => character.charCodeAt(0)),
+    );
     setString(this.memory, string, text.length, maximumLength, buffer);
     return string;
   }

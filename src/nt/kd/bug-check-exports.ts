@@ -29,7 +29,11 @@ export const kdBugCheck = ntExports('ntoskrnl.exe', {
       BugCheckParameter4: ULONG64,
     },
     returns: 'VOID',
-    body: (_nt, { BugCheckCode, BugCheckParameter1, BugCheckParameter2, BugCheckParameter3, BugCheckParameter4 }, call) => {
+    body: (
+      _nt,
+      { BugCheckCode, BugCheckParameter1, BugCheckParameter2, BugCheckParameter3, BugCheckParameter4 },
+      call,
+    ) => {
       const parameters = [BugCheckParameter1, BugCheckParameter2, BugCheckParameter3, BugCheckParameter4] as const;
       throw new BugCheck(BugCheckCode, parameters, summary(call.image));
     },

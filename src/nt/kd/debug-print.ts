@@ -28,7 +28,14 @@ export function transmitted(text: string): string {
  * Emits `debugPrint` whatever the component and level: the filter masks of a real system hide most messages from its
  * debugger, but never change what the driver sees. A listener may filter by them. `%n` ends the message.
  */
-function debugPrint(nt: Nt, prefix: string, format: Va, next: NextArgument, componentId: number, level: number): number {
+function debugPrint(
+  nt: Nt,
+  prefix: string,
+  format: Va,
+  next: NextArgument,
+  componentId: number,
+  level: number,
+): number {
   const { memory } = nt;
   const request = { memory, format: readAnsiZ(memory, format), next, isWide: false, floating: 'verbatim' } as const;
   const text = transmitted(prefix + formatText(request).text);

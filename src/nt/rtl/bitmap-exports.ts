@@ -1,7 +1,7 @@
 /** The bitmap routines of the run-time library. */
 import type { Va } from '../../base/va.ts';
 import { type IrqlName, ntExports, ntRoutine } from '../declare/nt-routine.ts';
-import { pointerTo, PVOID, ULONG, ULONG64 } from '../declare/parameter-types.ts';
+import { PVOID, pointerTo, ULONG, ULONG64 } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
 import { RTL_BITMAP } from '../structures/run-time-library.ts';
 import { type BitRun, Bits, changeAllBits, changeBits } from './bitmap.ts';
@@ -158,13 +158,13 @@ export const rtlBitmaps = ntExports('ntoskrnl.exe', {
     irql: anyIrql,
     params: { Set: ULONG64 },
     returns: 'LONG',
-    body: (_nt, { Set }) => (Set === 0n ? -1 : Set.toString(2).length - 1),
+    body: (_nt, { Set: bits }) => (bits === 0n ? -1 : bits.toString(2).length - 1),
   }),
   RtlFindLeastSignificantBit: ntRoutine({
     doc: 'wdm.h; nf-wdm-rtlfindleastsignificantbit',
     irql: anyIrql,
     params: { Set: ULONG64 },
     returns: 'LONG',
-    body: (_nt, { Set }) => (Set === 0n ? -1 : (Set & -Set).toString(2).length - 1),
+    body: (_nt, { Set: bits }) => (bits === 0n ? -1 : (bits & -bits).toString(2).length - 1),
   }),
 });

@@ -19,7 +19,7 @@ function length(kind: CharacterKind) {
     irql: anyIrql,
     params: { String: PVOID },
     returns: 'SIZE_T',
-    body: (nt, { String }) => kind.length(nt.memory, String),
+    body: (nt, { String: string }) => kind.length(nt.memory, string),
   });
 }
 
@@ -29,7 +29,7 @@ function limitedLength(kind: CharacterKind) {
     irql: anyIrql,
     params: { String: PVOID, Limit: SIZE_T },
     returns: 'SIZE_T',
-    body: (nt, { String, Limit }) => kind.length(nt.memory, String, Limit),
+    body: (nt, { String: string, Limit }) => kind.length(nt.memory, string, Limit),
   });
 }
 
@@ -80,7 +80,7 @@ function find(kind: CharacterKind, body: (strings: CStrings, string: Va, charact
     irql: anyIrql,
     params: { String: PVOID, Character: kind === narrow ? UCHAR : WCHAR },
     returns: 'PVOID',
-    body: (nt, { String, Character }) => body(new CStrings(nt.memory, kind), String, Character) ?? 0,
+    body: (nt, { String: string, Character }) => body(new CStrings(nt.memory, kind), string, Character) ?? 0,
   });
 }
 
@@ -90,7 +90,7 @@ function span(kind: CharacterKind) {
     irql: anyIrql,
     params: { String: PVOID, Set: PVOID },
     returns: 'SIZE_T',
-    body: (nt, { String, Set: set }) => new CStrings(nt.memory, kind).span(String, set),
+    body: (nt, { String: string, Set: set }) => new CStrings(nt.memory, kind).span(string, set),
   });
 }
 
@@ -100,7 +100,7 @@ function changeCase(kind: CharacterKind, map: (character: number) => number) {
     irql: anyIrql,
     params: { String: PVOID },
     returns: 'PVOID',
-    body: (nt, { String }) => new CStrings(nt.memory, kind).change(String, map),
+    body: (nt, { String: string }) => new CStrings(nt.memory, kind).change(string, map),
   });
 }
 
@@ -127,8 +127,7 @@ function secure(kind: CharacterKind) {
     params: { Destination: PVOID, Size: SIZE_T, Source: PVOID },
     returns: 'LONG',
     support: noHandler,
-    body: (nt, args, call) =>
-      putSecure(nt, kind, call.name, args.Destination, args.Size, args.Source, everything),
+    body: (nt, args, call) => putSecure(nt, kind, call.name, args.Destination, args.Size, args.Source, everything),
   });
 }
 
@@ -169,7 +168,7 @@ const toLong = ntRoutine({
   irql: anyIrql,
   params: { String: PVOID },
   returns: 'LONG',
-  body: (nt, { String }) => parseDecimal(readAnsiZ(nt.memory, String)),
+  body: (nt, { String: string }) => parseDecimal(readAnsiZ(nt.memory, string)),
 });
 
 export const crtStrings = ntExports('ntoskrnl.exe', {

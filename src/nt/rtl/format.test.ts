@@ -9,12 +9,19 @@ function run(format: string, args: readonly (number | bigint)[], options: { isWi
   const slots = args.map((value) => BigInt.asUintN(64, BigInt(value)));
   const next = (): bigint => slots.shift() ?? 0xdead_dead_dead_deadn;
   const floating = options.kernel === true ? 'verbatim' : 'unsupported';
-  const formatted: Formatted = formatText({ memory: guest.memory, format, next, isWide: options.isWide ?? false, floating });
+  const formatted: Formatted = formatText({
+    memory: guest.memory,
+    format,
+    next,
+    isWide: options.isWide ?? false,
+    floating,
+  });
   return { ...formatted, left: slots.length };
 }
 
 const text = (format: string, ...args: readonly (number | bigint)[]): string => run(format, args).text;
-const wideText = (format: string, ...args: readonly (number | bigint)[]): string => run(format, args, { isWide: true }).text;
+const wideText = (format: string, ...args: readonly (number | bigint)[]): string =>
+  run(format, args, { isWide: true }).text;
 
 describe('formatText', () => {
   it('agrees with the C library where ISO C and Windows agree', () => {

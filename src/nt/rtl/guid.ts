@@ -1,8 +1,8 @@
 /** GUIDs as text and as 16 bytes (Data1, Data2 and Data3 little-endian), and ExUuidCreate. */
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { pointerTo } from '../declare/parameter-types.ts';
-import type { Random } from '../random.ts';
 import { STATUS_INVALID_PARAMETER, STATUS_SUCCESS } from '../ntstatus.ts';
+import type { Random } from '../random.ts';
 import { readUnicodeString, utf16OfText } from './guest-text.ts';
 import { createString } from './string-buffers.ts';
 
@@ -12,8 +12,17 @@ const memoryOrder = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15] as co
 
 /** `{01020304-0506-0708-090A-0B0C0D0E0F10}` */
 export function guidText(guid: Uint8Array): string {
-  const digits = memoryOrder.map((index) => (guid[index] as number).toString(16).padStart(2, '0')).join('').toUpperCase();
-  const groups = [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)];
+  const digits = memoryOrder
+    .map((index) => (guid[index] as number).toString(16).padStart(2, '0'))
+    .join('')
+    .toUpperCase();
+  const groups = [
+    digits.slice(0, 8),
+    digits.slice(8, 12),
+    digits.slice(12, 16),
+    digits.slice(16, 20),
+    digits.slice(20),
+  ];
   return `{${groups.join('-')}}`;
 }
 

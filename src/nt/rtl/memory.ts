@@ -95,15 +95,6 @@ export const rtlMemory = ntExports('ntoskrnl.exe', {
       nt.memory.fill(Destination, Length, 0);
     },
   }),
-  RtlFillMemoryUlong: ntRoutine({
-    doc: 'ntifs.h; whole ULONGs, a rest of one to three bytes stays',
-    irql: anyIrql,
-    params: { Destination: PVOID, Length: SIZE_T, Pattern: ULONG },
-    returns: 'VOID',
-    body: ({ memory }, { Destination, Length, Pattern }) => {
-      for (let done = 0; done + 4 <= Length; done += 4) memory.writeU32(vaAdd(Destination, done), Pattern);
-    },
-  }),
   memcmp: ntRoutine({
     doc: 'string.h; kernel CRT',
     irql: anyIrql,

@@ -2,7 +2,7 @@
 import { nullVa, type Va } from '../../base/va.ts';
 import type { GuestMemory } from '../../engine/memory/guest-memory.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
-import { pointerTo, PVOID, ULONG, ULONG64 } from '../declare/parameter-types.ts';
+import { PVOID, pointerTo, ULONG, ULONG64 } from '../declare/parameter-types.ts';
 import { STATUS_ACCESS_VIOLATION, STATUS_INVALID_PARAMETER, STATUS_SUCCESS } from '../ntstatus.ts';
 import { readAnsiZ, readUnicodeString, utf16OfText } from './guest-text.ts';
 import { putString } from './string-conversion.ts';
@@ -54,8 +54,8 @@ export const rtlNumberText = ntExports('ntoskrnl.exe', {
     irql: ['PASSIVE', 'PASSIVE'],
     params: { String: PUNICODE_STRING, Base: ULONG, Value: PVOID },
     returns: 'NTSTATUS',
-    body: ({ memory }, { String, Base, Value }) => {
-      const text = readUnicodeString(memory, String);
+    body: ({ memory }, { String: string, Base, Value }) => {
+      const text = readUnicodeString(memory, string);
       const value = text === '' ? undefined : parseInteger(text, Base);
       if (value === undefined) return STATUS_INVALID_PARAMETER;
       if (Value === nullVa) return STATUS_ACCESS_VIOLATION;
@@ -68,8 +68,8 @@ export const rtlNumberText = ntExports('ntoskrnl.exe', {
     irql: ['PASSIVE', 'PASSIVE'],
     params: { String: PVOID, Base: ULONG, Value: PVOID },
     returns: 'NTSTATUS',
-    body: ({ memory }, { String, Base, Value }) => {
-      const value = parseInteger(readAnsiZ(memory, String), Base);
+    body: ({ memory }, { String: string, Base, Value }) => {
+      const value = parseInteger(readAnsiZ(memory, string), Base);
       if (value === undefined) return STATUS_INVALID_PARAMETER;
       if (Value === nullVa) return STATUS_ACCESS_VIOLATION;
       memory.writeU32(Value, value);
@@ -81,13 +81,13 @@ export const rtlNumberText = ntExports('ntoskrnl.exe', {
     irql: ['PASSIVE', 'PASSIVE'],
     params: { Value: ULONG, Base: ULONG, String: PUNICODE_STRING },
     returns: 'NTSTATUS',
-    body: ({ memory }, { Value, Base, String }) => putNumber(memory, Value, Base, String),
+    body: ({ memory }, { Value, Base, String: string }) => putNumber(memory, Value, Base, string),
   }),
   RtlInt64ToUnicodeString: ntRoutine({
     doc: 'wdm.h; nf-wdm-rtlint64tounicodestring',
     irql: ['PASSIVE', 'PASSIVE'],
     params: { Value: ULONG64, Base: ULONG, String: PUNICODE_STRING },
     returns: 'NTSTATUS',
-    body: ({ memory }, { Value, Base, String }) => putNumber(memory, Value, Base, String),
+    body: ({ memory }, { Value, Base, String: string }) => putNumber(memory, Value, Base, string),
   }),
 });

@@ -1,5 +1,5 @@
 /** The printf family of the kernel's CRT: what each form does with the text that {@link formatText} made. */
-import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import { nullVa, type Va, vaAdd, vaFromU64 } from '../../base/va.ts';
 import type { GuestMemory } from '../../engine/memory/guest-memory.ts';
 import type { Call } from '../declare/call.ts';
 import { type IrqlName, ntExports, ntRoutine } from '../declare/nt-routine.ts';
@@ -73,7 +73,7 @@ type Put = (memory: GuestMemory, text: string) => number | undefined;
 function print(call: Call, form: Form, format: Va, formatIndex: number, put: Put): Outcome {
   const { memory } = call.nt;
   const slots = variadicArguments(call, formatIndex + 1);
-  const next = form.isList ? listArguments(memory, Number(BigInt.asIntN(64, slots())) as Va) : slots;
+  const next = form.isList ? listArguments(memory, vaFromU64(slots())) : slots;
   const text = form.isWide ? readWideZ(memory, format) : readAnsiZ(memory, format);
   const formatted = formatText({ memory, format: text, next, isWide: form.isWide, floating: 'unsupported' });
   if (formatted.unsupported !== undefined) return unsupported(`${call.name} with ${formatted.unsupported}`);
@@ -141,9 +141,7 @@ function secureCounted(form: Form) {
     returns: 'LONG',
     support: noFloating,
     body: (_nt, { Buffer, SizeOfBuffer, Count, Format }, call) =>
-      print(call, form, Format, 3, (memory, text) =>
-        putSecure(memory, Buffer, SizeOfBuffer, Count, text, form.isWide),
-      ),
+      print(call, form, Format, 3, (memory, text) => putSecure(memory, Buffer, SizeOfBuffer, Count, text, form.isWide)),
   });
 }
 

@@ -2,7 +2,7 @@
 import { nullVa, type Va } from '../../base/va.ts';
 import type { Call } from '../declare/call.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
-import { BOOLEAN, pointerTo, PVOID, ULONG } from '../declare/parameter-types.ts';
+import { BOOLEAN, PVOID, pointerTo, ULONG } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_INVALID_PARAMETER, STATUS_SUCCESS } from '../ntstatus.ts';
 import { STRING, UNICODE_STRING } from '../structures/strings.ts';
@@ -73,8 +73,8 @@ function freeRoutine(doc: string) {
     irql: ['PASSIVE', 'APC'],
     params: { String: PSTRING },
     returns: 'VOID',
-    body: (nt, { String }, call) => {
-      freeString(nt, String, call);
+    body: (nt, { String: string }, call) => {
+      freeString(nt, string, call);
     },
   });
 }
@@ -85,7 +85,7 @@ function sizeRoutine(doc: string, bytes: (length: number) => number) {
     irql: ['PASSIVE', 'PASSIVE'],
     params: { String: PSTRING },
     returns: 'ULONG',
-    body: ({ memory }, { String }) => bytes(STRING.Length.get(memory, String)),
+    body: ({ memory }, { String: string }) => bytes(STRING.Length.get(memory, string)),
   });
 }
 

@@ -174,10 +174,10 @@ export const rtlStrings = ntExports('ntoskrnl.exe', {
     irql: ['PASSIVE', 'PASSIVE'],
     params: { String: PUNICODE_STRING, CaseInSensitive: BOOLEAN, HashAlgorithm: ULONG, HashValue: PVOID },
     returns: 'NTSTATUS',
-    body: ({ memory }, { String, CaseInSensitive, HashAlgorithm, HashValue }) => {
+    body: ({ memory }, { String: string, CaseInSensitive, HashAlgorithm, HashValue }) => {
       // 0 is HASH_STRING_ALGORITHM_DEFAULT, 1 HASH_STRING_ALGORITHM_X65599: the same today.
-      if (String === nullVa || HashValue === nullVa || HashAlgorithm > 1) return STATUS_INVALID_PARAMETER;
-      memory.writeU32(HashValue, hashText(readUnicodeString(memory, String), CaseInSensitive));
+      if (string === nullVa || HashValue === nullVa || HashAlgorithm > 1) return STATUS_INVALID_PARAMETER;
+      memory.writeU32(HashValue, hashText(readUnicodeString(memory, string), CaseInSensitive));
       return STATUS_SUCCESS;
     },
   }),

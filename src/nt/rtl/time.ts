@@ -2,7 +2,7 @@
 import type { Va } from '../../base/va.ts';
 import type { GuestMemory } from '../../engine/memory/guest-memory.ts';
 import { type IrqlName, ntExports, ntRoutine } from '../declare/nt-routine.ts';
-import { pointerTo, PVOID, ULONG } from '../declare/parameter-types.ts';
+import { PVOID, pointerTo, ULONG } from '../declare/parameter-types.ts';
 import { TIME_FIELDS } from '../structures/run-time-library.ts';
 
 const ticksPerMillisecond = 10_000n;
@@ -42,7 +42,14 @@ export function timeToFields(time: bigint): TimeFields {
 export function fieldsToTime(fields: Omit<TimeFields, 'weekday'>): bigint | undefined {
   const { year, month, day, hour, minute, second, milliseconds } = fields;
   const isInRange =
-    year >= 1601 && year <= 30_827 && hour >= 0 && hour < 24 && minute >= 0 && minute < 60 && second >= 0 && second < 60;
+    year >= 1601 &&
+    year <= 30_827 &&
+    hour >= 0 &&
+    hour < 24 &&
+    minute >= 0 &&
+    minute < 60 &&
+    second >= 0 &&
+    second < 60;
   if (!isInRange || milliseconds < 0 || milliseconds > 999) return undefined;
   const moment = Date.UTC(year, month - 1, day, hour, minute, second, milliseconds);
   const date = new Date(moment);

@@ -1,7 +1,7 @@
 /** Which Windows is played, and every routine and variable that says so. */
 import { nullVa } from '../../base/va.ts';
 import { type IrqlName, ntExports, ntRoutine } from '../declare/nt-routine.ts';
-import { pointerTo, PVOID, UCHAR, ULONG, ULONG64 } from '../declare/parameter-types.ts';
+import { PVOID, pointerTo, UCHAR, ULONG, ULONG64 } from '../declare/parameter-types.ts';
 import { STATUS_INVALID_PARAMETER, STATUS_REVISION_MISMATCH, STATUS_SUCCESS } from '../ntstatus.ts';
 import { RTL_OSVERSIONINFOEXW } from '../structures/run-time-library.ts';
 import { setString } from './counted-strings.ts';
