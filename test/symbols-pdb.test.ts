@@ -127,7 +127,10 @@ function pdbOf({ withPdb }: Images): string {
 }
 
 describe.skipIf(!hasTools)('symbols of linked drivers', () => {
-  const root = mkdtempSync(join(tmpdir(), 'poolproof-pdb-'));
+  let root = '';
+  beforeAll(() => {
+    root = mkdtempSync(join(tmpdir(), 'poolproof-pdb-'));
+  });
   afterAll(() => rmSync(root, { recursive: true, force: true }));
 
   describe.each(builds)('$name', (options) => {
