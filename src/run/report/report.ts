@@ -1,0 +1,132 @@
+/** The report of one run: the JSON document (`--json`), of which every other output is a view. Schema 1. */
+
+export type Verdict = 'clean' | 'violation' | 'incomplete' | 'error';
+
+/** A place in a program, as precise as symbols allow. Left out: not known. */
+export interface Site {
+  /** Module name as the debugger has it: `leaky`, `nt`. */
+  readonly module: string;
+  readonly function?: string;
+  /** From the start of the (physical) function, or of the module if the function is not known: `0x1f`. */
+  readonly offset: string;
+  /** The function's code stands inlined in the next site of the stack. */
+  readonly inlined?: boolean;
+  readonly file?: string;
+  readonly line?: number;
+}
+
+export interface ReportBugCheck {
+  /** `0xC4` */
+  readonly code: string;
+  /** `DRIVER_VERIFIER_DETECTED_VIOLATION` */
+  readonly name: string;
+  readonly parameters: readonly [string, string, string, string];
+  readonly summary: string;
+}
+
+export type LeakKind = 'pool' | 'mdl' | 'irp' | 'workitem' | 'string' | 'device' | 'symbolic-link';
+
+/** All blocks of one kind, tag and pool type that one call stack left behind. */
+export interface Leak {
+  readonly kind: LeakKind;
+  /** Four characters; null where there is no tag. */
+  readonly tag: string | null;
+  /** Sum over the blocks. */
+  readonly bytes: number;
+  readonly count: number;
+  readonly poolType: string | null;
+  /** The oldest block's. */
+  readonly address: string;
+  /** What leaked, where it has a name: a device's or link's. */
+  readonly name?: string;
+  /** Innermost place in the driver. */
+  readonly site: Site | null;
+  /** Innermost first. */
+  readonly stack: readonly Site[];
+  readonly fault: null;
+}
+
+/** A finding that is no leak. */
+export interface Violation {
+  /** `bug-check` */
+  readonly kind: string;
+  readonly bugCheck: ReportBugCheck | null;
+  readonly summary: string;
+  readonly site: Site | null;
+  readonly stack: readonly Site[];
+}
+
+export interface UnsupportedUse {
+  readonly kind: 'export' | 'instruction' | 'behaviour' | 'step';
+  /** `ntoskrnl.exe!Foo`, a disassembly, or what it is in words. */
+  readonly name: string;
+  readonly calls: number;
+  readonly site: Site | null;
+}
+
+export interface StepReport {
+  readonly step: string;
+  /** `0x00000000`; `0x00000103` if it was still pending at the end. */
+  readonly status: string;
+  readonly information: number;
+  /** Hex digits. */
+  readonly output: string;
+}
+
+export interface PoolCountersReport {
+  readonly currentAllocations: number;
+  readonly currentBytes: number;
+  readonly peakAllocations: number;
+  readonly peakBytes: number;
+}
+
+export interface CountersReport {
+  readonly poolAllocationsAttempted: number;
+  readonly poolAllocationsSucceeded: number;
+  readonly poolAllocationsFailed: number;
+  readonly poolAllocationsWithoutTag: number;
+  readonly poolAllocationsNotTracked: number;
+  readonly drivers: readonly {
+    readonly name: string;
+    readonly pagedPool: PoolCountersReport;
+    readonly nonPagedPool: PoolCountersReport;
+  }[];
+}
+
+export interface ThreadReport {
+  readonly id: number;
+  readonly state: string;
+  readonly stack: readonly Site[];
+}
+
+export interface Report {
+  readonly schema: 1;
+  readonly driver: {
+    readonly name: string;
+    readonly path: string | null;
+    readonly sha256: string;
+    readonly symbols: string;
+  };
+  readonly options: {
+    readonly flags: string;
+    readonly active: readonly string[];
+    readonly notImplemented: readonly string[];
+  };
+  readonly verdict: Verdict;
+  /** Why incomplete or error, one sentence each; notes that weaken nothing stand in `notes`. */
+  readonly reasons: readonly string[];
+  readonly notes: readonly string[];
+  readonly driverEntryStatus: string | null;
+  readonly bugCheck: ReportBugCheck | null;
+  readonly leaks: readonly Leak[];
+  readonly violations: readonly Violation[];
+  readonly counters: CountersReport;
+  readonly coverage: null;
+  readonly unsupported: readonly UnsupportedUse[];
+  /** Where every thread stands, when the life could not go on. */
+  readonly threads: readonly ThreadReport[];
+  readonly campaign: null;
+  readonly scenario: { readonly steps: readonly StepReport[]; readonly seed: number };
+  readonly debugOutput: readonly string[];
+  readonly host: { readonly durationMs: number };
+}
