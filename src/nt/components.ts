@@ -23,6 +23,7 @@ import { rtlStringConversion } from './rtl/string-conversion-exports.ts';
 import { rtlStrings } from './rtl/string-exports.ts';
 import { rtlTime } from './rtl/time.ts';
 import { rtlUnwinding } from './rtl/unwind-stack.ts';
+import { rtlUtf8 } from './rtl/utf8.ts';
 import { rtlVersion } from './rtl/version.ts';
 
 export const kernelComponents: readonly KernelComponent[] = [
@@ -51,4 +52,5 @@ export const kernelComponents: readonly KernelComponent[] = [
   ioServiceInternals,
   keInterruptInternals,
   keThreadInternals,
+  rtlUtf8,
 ];

@@ -67,7 +67,7 @@ function unicodeCase(doc: string, map: (text: string) => string) {
   });
 }
 
-function freeRoutine(doc: string) {
+export function freeRoutine(doc: string) {
   return ntRoutine({
     doc,
     irql: ['PASSIVE', 'APC'],
