@@ -17,7 +17,8 @@ export interface NtEvents {
   /** A block was handed to a driver (to whom, the caller tells). */
   poolAllocated: { readonly block: PoolBlock; readonly caller: Call | ResumedCall };
   poolAllocationFailed: { readonly request: PoolRequest; readonly caller: Call | ResumedCall };
-  poolFreed: { readonly block: PoolBlock; readonly caller: Call | ResumedCall };
+  /** Without a caller: the kernel freed what a driver had handed over to it. */
+  poolFreed: { readonly block: PoolBlock; readonly caller: Call | ResumedCall | undefined };
   irpCompleted: { readonly irp: Va; readonly status: number };
   threadCreated: { readonly thread: Va };
   threadTerminated: { readonly thread: Va };

@@ -30,6 +30,7 @@ import { AddressSpace } from './mm/address-space.ts';
 import { Images } from './mm/images.ts';
 import type { KernelImage } from './mm/kernel-image.ts';
 import { buildKernelModules } from './mm/kernel-modules.ts';
+import { Mdls } from './mm/mdls.ts';
 import { ObjectManager } from './ob/object-manager.ts';
 import { Random } from './random.ts';
 import { Exceptions } from './rtl/exceptions.ts';
@@ -81,6 +82,7 @@ export class Nt {
   readonly clock: Clock;
   readonly images: Images;
   readonly pool: Pool;
+  readonly mdls: Mdls;
   readonly objects: ObjectManager;
   readonly dispatcher: Dispatcher;
   readonly timers: Timers;
@@ -113,6 +115,7 @@ export class Nt {
     this.clock = new Clock(this);
     this.images = new Images(this);
     this.pool = new Pool(this);
+    this.mdls = new Mdls(this);
     this.objects = new ObjectManager(this);
     this.dispatcher = new Dispatcher(this);
     this.timers = new Timers(this);

@@ -108,8 +108,11 @@ export class Pool {
     return block.va;
   }
 
-  /** Frees what a driver was given. Bug check 0xC2 as Windows raises it for bad addresses and tags. `tag` 0: any. */
-  free(va: Va, tag: number, caller: Caller): undefined {
+  /**
+   * Frees what a driver was given. Bug check 0xC2 as Windows raises it for bad addresses and tags. `tag` 0: any.
+   * No caller: the kernel frees what a driver handed over to it.
+   */
+  free(va: Va, tag: number, caller: Caller | undefined): undefined {
     const block = this.blocks.get(va);
     if (block === undefined || block.kind === kernelKind) throw this.badFree(va);
     if (tag !== 0 && block.tag !== 0 && (tag & 0x7fff_ffff) !== (block.tag & 0x7fff_ffff)) {

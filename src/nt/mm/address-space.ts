@@ -3,6 +3,7 @@ import type { StoreMap } from '../../base/store.ts';
 import { type Va, vaAdd } from '../../base/va.ts';
 import { pageSize } from '../../engine/memory/layout.ts';
 import type { Nt } from '../nt.ts';
+import { Frames } from './frames.ts';
 
 export interface Region {
   readonly start: Va;
@@ -20,11 +21,13 @@ export type PageFill = number;
 
 /** Hands out page ranges of the system space's regions, with or without memory behind them. */
 export class AddressSpace {
+  readonly frames: Frames;
   private readonly nt: Nt;
   private readonly regions: StoreMap<number, RegionState>;
 
   constructor(nt: Nt) {
     this.nt = nt;
+    this.frames = new Frames(nt);
     this.regions = nt.stores.map('mm/regions');
   }
 
@@ -73,7 +76,7 @@ export class AddressSpace {
   free(region: Region, va: Va, pages: number): void {
     for (let index = 0; index < pages; index++) {
       const frame = this.nt.memory.unmapPage(vaAdd(va, index * pageSize));
-      if (frame !== undefined) this.nt.memory.freeFrame(frame);
+      if (frame !== undefined) this.frames.release(frame);
     }
     this.release(region, va, pages);
   }

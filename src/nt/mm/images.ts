@@ -172,7 +172,7 @@ export class Images {
 
   private unmap(va: Va): void {
     const frame = this.nt.memory.unmapPage(va);
-    if (frame !== undefined) this.nt.memory.freeFrame(frame);
+    if (frame !== undefined) this.nt.addressSpace.frames.release(frame);
   }
 
   private bindImports(image: KernelImage, pe: PeImage, view: DataView): void {

@@ -256,6 +256,12 @@ export const MdlFlag = {
   PartialHasBeenMapped: 0x0020,
   IoPageRead: 0x0040,
   WriteOperation: 0x0080,
+  FreeExtraPtes: 0x0200,
+  IoSpace: 0x0800,
+  NetworkHeader: 0x1000,
+  MappingCanFail: 0x2000,
+  PageContentsInvariant: 0x4000,
+  Internal: 0x8000,
 } as const;
 
 /** The I/O manager's object types: first field of its structures. */
