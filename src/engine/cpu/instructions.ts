@@ -3,11 +3,22 @@
  */
 import { Mnemonic } from './iced.ts';
 import type { InstructionTable, InstructionTranslator } from './instruction-table.ts';
+import { bitsTable } from './translate-bits.ts';
 import { integerTable } from './translate-integer.ts';
+import { multiplyTable } from './translate-multiply.ts';
 import { shiftTable } from './translate-shift.ts';
+import { translateSse } from './translate-sse.ts';
 import { stackTable } from './translate-stack.ts';
+import { stringTable } from './translate-string.ts';
 
-const tables: readonly InstructionTable[] = [integerTable, shiftTable, stackTable];
+const tables: readonly InstructionTable[] = [
+  integerTable,
+  shiftTable,
+  multiplyTable,
+  bitsTable,
+  stackTable,
+  stringTable,
+];
 
 const translators = new Map<Mnemonic, InstructionTranslator>();
 for (const table of tables) {
@@ -16,6 +27,11 @@ for (const table of tables) {
   }
 }
 
-export function translatorOf(mnemonic: Mnemonic): InstructionTranslator | undefined {
-  return translators.get(mnemonic);
-}
+const sse: InstructionTranslator = (e, i) => (translateSse(e, i) ? undefined : false);
+
+/** Translates an instruction; `false` if it is not supported. MOVSD and CMPSD are string instructions and SSE ones. */
+export const translateInstruction: InstructionTranslator = (e, i) => {
+  const translator = translators.get(i.mnemonic);
+  if (translator && translator(e, i) !== false) return;
+  return sse(e, i);
+};

@@ -94,6 +94,11 @@ export class LazyFlags {
       this.flow.get(firstFlag + flag);
       return;
     }
+    this.pushOf(pending, flag);
+  }
+
+  /** Pushes a flag of an operation, pending or not. */
+  pushOf(pending: PendingFlags, flag: Flag): void {
     switch (flag) {
       case Flag.Cf:
         return this.pushCarry(pending);

@@ -274,6 +274,7 @@ function xadd(e: Emitter, i: Instruction): void {
   e.storeOperand(destination, bytes, result);
 }
 
+/** A failed comparison loads the accumulator; it does not even clear the upper half of a 4-byte destination register. */
 function cmpxchg(e: Emitter, i: Instruction): void {
   const { code } = e;
   const destination = operandAt(i, 0);
@@ -287,20 +288,34 @@ function cmpxchg(e: Emitter, i: Instruction): void {
   code.set(expected);
   e.pushOperand(source, bytes);
   code.set(replacement);
-  e.modify(destination, bytes, (before) => {
-    const result = e.tempFor(bytes);
-    code.get(replacement);
+  const compare = (before: number): void => {
     code.get(before);
     code.tee(old);
-    code.get(before);
     code.get(expected);
     code.op(sized(Op.I32Eq, bytes));
-    code.tee(isEqual);
-    code.op(Op.Select);
-    code.set(result);
-    return result;
-  });
-  // The accumulator changes only if the comparison failed; its upper half is then cleared by a 4-byte form.
+    code.set(isEqual);
+  };
+  if (destination.kind === 'gpr') {
+    const before = e.tempFor(bytes);
+    e.pushOperand(destination, bytes);
+    code.set(before);
+    compare(before);
+    code.get(isEqual);
+    code.if();
+    e.storeOperand(destination, bytes, replacement);
+    code.end();
+  } else {
+    e.modify(destination, bytes, (before) => {
+      const result = e.tempFor(bytes);
+      compare(before);
+      code.get(replacement);
+      code.get(before);
+      code.get(isEqual);
+      code.op(Op.Select);
+      code.set(result);
+      return result;
+    });
+  }
   code.get(isEqual);
   code.op(Op.I32Eqz);
   code.if();
@@ -474,6 +489,7 @@ function forAll<Name extends string>(names: readonly Name[], translator: Instruc
 
 export const integerTable: InstructionTable = {
   Mov: mov,
+  Movnti: mov,
   Movzx: extend(false),
   Movsx: extend(true),
   Movsxd: extend(true),

@@ -165,18 +165,41 @@ function leave(e: Emitter): void {
   e.flow.set(Gpr.Rbp);
 }
 
-/** `enter size, 0`; compilers use no other nesting level. */
+/** `enter size, level`: a frame with pointers to the frames of `level` - 1 enclosing procedures and its own. */
 function enter(e: Emitter, i: Instruction): void | false {
+  const { code } = e;
   const size = operandAt(i, 0);
-  const level = operandAt(i, 1);
-  if (size.kind !== 'immediate' || level.kind !== 'immediate' || level.value !== 0) return false;
+  const nesting = operandAt(i, 1);
+  if (size.kind !== 'immediate' || nesting.kind !== 'immediate') return false;
+  const level = Number(nesting.value) & 0x1f;
   const frame = e.temp(WasmType.I64);
-  e.flow.get(Gpr.Rbp);
-  e.code.set(frame);
-  pushOnStack(e, 8, () => e.code.get(frame));
+  const value = e.temp(WasmType.I64);
   e.flow.get(Gpr.Rsp);
+  code.i64(-8);
+  code.op(Op.I64Add);
+  code.set(frame);
+  const store = (slot: number, pushValue: () => void): void => {
+    code.get(frame);
+    code.i64(-8 * slot);
+    code.op(Op.I64Add);
+    e.storePopped(8, pushValue);
+  };
+  store(0, () => e.flow.get(Gpr.Rbp));
+  for (let slot = 1; slot < level; slot++) {
+    e.flow.get(Gpr.Rbp);
+    code.i64(-8 * slot);
+    code.op(Op.I64Add);
+    e.loadPopped(8);
+    code.set(value);
+    store(slot, () => code.get(value));
+  }
+  if (level > 0) store(level, () => code.get(frame));
+  code.get(frame);
   e.flow.set(Gpr.Rbp);
-  moveStack(e, -(Number(size.value) & 0xffff));
+  code.get(frame);
+  code.i64(-8 * level - (Number(size.value) & 0xffff));
+  code.op(Op.I64Add);
+  e.flow.set(Gpr.Rsp);
 }
 
 function setCarry(value: 0 | 1): (e: Emitter) => void {

@@ -10,9 +10,8 @@ import { cpuStateOffset } from '../memory/layout.ts';
 import { Emitter } from './emitter.ts';
 import { ExitReason, type ExitSite } from './exit-site.ts';
 import { FlagLiveness, mayFault } from './flag-liveness.ts';
-import type { Mnemonic } from './iced.ts';
 import type { Instruction } from './instruction.ts';
-import type { InstructionTranslator } from './instruction-table.ts';
+import { translateInstruction } from './instructions.ts';
 import { StateOffset } from './state.ts';
 import { analyseFlow, type FlowShape } from './structure.ts';
 import { endExit, endHost, endWithCall, endWithTable, pushBranchCondition, tailJump } from './translate-control.ts';
@@ -29,7 +28,6 @@ export interface UnitEnvironment {
   readonly unitId: number;
   readonly calleeAt: (va: Va) => Callee;
   readonly isFunctionStart: (va: Va) => boolean;
-  readonly translatorOf: (mnemonic: Mnemonic) => InstructionTranslator | undefined;
   readonly isExact: boolean;
   /** Uses the dispatch loop even where structured control flow is possible; for tests. */
   readonly forcesDispatchLoop: boolean;
@@ -236,8 +234,7 @@ export class UnitTranslation {
   }
 
   private emitInstruction(instruction: Instruction): boolean {
-    const translator = this.environment.translatorOf(instruction.mnemonic);
-    if (translator && translator(this.emitter, instruction) !== false) return true;
+    if (translateInstruction(this.emitter, instruction) !== false) return true;
     this.emitter.leave(this.emitter.site('unsupported'));
     return false;
   }

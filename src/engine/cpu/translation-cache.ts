@@ -10,7 +10,6 @@ import type { GuestMemory } from '../memory/guest-memory.ts';
 import { Access, pageSize } from '../memory/layout.ts';
 import type { ExitSite } from './exit-site.ts';
 import { InstructionReader } from './instruction.ts';
-import { translatorOf } from './instructions.ts';
 import { findJumpTable } from './jump-table.ts';
 import { dispatchEntryOf } from './translate-control.ts';
 import { type Callee, translateUnit, type UnitEnvironment } from './translate-unit.ts';
@@ -228,7 +227,6 @@ export class TranslationCache {
       unitId,
       calleeAt,
       isFunctionStart: (va) => this.isFunctionStart(va),
-      translatorOf,
       isExact: this.options.isExact,
       forcesDispatchLoop: this.options.forcesDispatchLoop,
     };
