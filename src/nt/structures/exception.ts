@@ -1,4 +1,5 @@
 /** Exceptions in memory: the public structures, and the kernel's own frames on the guest's stack while it handles one. */
+import { resumeFrameHeader } from '../declare/call.ts';
 import { bytes, embedded, placed, pointer, struct, u8, u16, u32, u64 } from '../declare/struct.ts';
 
 export const maximumExceptionParameters = 15;
@@ -110,7 +111,7 @@ export const KTRAP_FRAME = struct(
 );
 
 /** Where the locals of the kernel's frames begin: behind the resume frame's header and its one word. */
-export const frameLocals = 0x60;
+const frameLocals = resumeFrameHeader + 0x20;
 
 /** RtlDispatchException's frame: the search for a handler. */
 export const DISPATCH_FRAME = struct('RtlDispatchException frame', {
