@@ -97,14 +97,32 @@ export class GuestMemory {
     return frame;
   }
 
-  /** `count` frames in a row, the first one's number; undefined if there is no such run above those in use. */
-  allocateContiguousFrames(count: number, alignFrames = 1): number | undefined {
-    const first = Math.ceil(this.nextFrame / alignFrames) * alignFrames;
-    if (first + count > this.frameCount) return undefined;
-    for (let frame = this.nextFrame; frame < first; frame++) this.freeFrames.push(frame);
-    this.nextFrame = first + count;
-    for (let frame = first; frame < first + count; frame++) this.touchFrame(frame);
-    return first;
+  /**
+   * `count` frames in a row, the first one's number; undefined if no free run is one that `isAllowed` (called with the
+   * first frame) accepts.
+   */
+  allocateContiguousFrames(count: number, isAllowed: (first: number) => boolean = () => true): number | undefined {
+    for (let first = this.nextFrame; first + count <= this.frameCount; first++) {
+      if (!isAllowed(first)) continue;
+      for (let frame = this.nextFrame; frame < first; frame++) this.freeFrames.push(frame);
+      this.nextFrame = first + count;
+      for (let frame = first; frame < first + count; frame++) this.touchFrame(frame);
+      return first;
+    }
+    return this.takeFreedRun(count, isAllowed);
+  }
+
+  /** As {@link allocateContiguousFrames}, among the frames that were in use before. */
+  private takeFreedRun(count: number, isAllowed: (first: number) => boolean): number | undefined {
+    const free = this.freeFrames.slice().sort((a, b) => a - b);
+    for (let start = 0; start + count <= free.length; start++) {
+      const first = free[start] as number;
+      if (free[start + count - 1] !== first + count - 1 || !isAllowed(first)) continue;
+      this.freeFrames = this.freeFrames.filter((frame) => frame < first || frame >= first + count);
+      for (let frame = first; frame < first + count; frame++) this.touchFrame(frame);
+      return first;
+    }
+    return undefined;
   }
 
   freeFrame(frame: number): void {
@@ -260,7 +278,8 @@ export class GuestMemory {
   /** A copy of [va, va + bytes). */
   readBytes(va: Va, bytes: number): Uint8Array {
     // A length that is garbage faults before the host allocates it.
-    if (bytes > largeRead) for (let done = 0; done < bytes; done += pageSize) this.offsetOf((va + done) as Va, Access.Read);
+    if (bytes > largeRead)
+      for (let done = 0; done < bytes; done += pageSize) this.offsetOf((va + done) as Va, Access.Read);
     const result = new Uint8Array(bytes);
     for (let done = 0; done < bytes; ) {
       const at = (va + done) as Va;
