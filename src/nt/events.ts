@@ -19,6 +19,8 @@ export interface NtEvents {
   poolAllocationFailed: { readonly request: PoolRequest; readonly caller: Call | ResumedCall };
   /** Without a caller: the kernel freed what a driver had handed over to it. */
   poolFreed: { readonly block: PoolBlock; readonly caller: Call | ResumedCall | undefined };
+  /** A dispatch routine is about to be called. */
+  irpDispatched: { readonly irp: Va; readonly device: Va; readonly routine: Va };
   irpCompleted: { readonly irp: Va; readonly status: number };
   threadCreated: { readonly thread: Va };
   threadTerminated: { readonly thread: Va };

@@ -24,7 +24,7 @@ import { Dispatcher } from './ke/dispatcher.ts';
 import { Interrupts } from './ke/interrupts.ts';
 import { setIrql } from './ke/irql.ts';
 import { ProcessorBlock } from './ke/processor-block.ts';
-import { Scheduler } from './ke/scheduler.ts';
+import { Scheduler, type Thread } from './ke/scheduler.ts';
 import { Timers } from './ke/timers.ts';
 import { AddressSpace } from './mm/address-space.ts';
 import { ContiguousMemory } from './mm/contiguous-memory.ts';
@@ -357,6 +357,21 @@ export class Nt {
   /** Return addresses of the running thread, innermost first, starting with the instruction pointer. */
   currentStack(): readonly Va[] {
     return this.exceptions.walkStack();
+  }
+
+  /** Where every thread stands that has begun and not ended. */
+  threadStacks(): { readonly thread: Thread; readonly stack: readonly Va[] }[] {
+    const stacks: { thread: Thread; stack: readonly Va[] }[] = [];
+    for (const thread of this.scheduler.all()) {
+      if (thread.kthread === this.scheduler.currentThread.kthread && this.scheduler.hasRunningThread) {
+        stacks.push({ thread, stack: this.currentStack() });
+      } else if (thread.context !== undefined && thread.state !== 'idle') {
+        const { gpr, rip, xmm } = thread.context;
+        const stack = this.exceptions.walkStackFrom({ rip, gpr: gpr.slice(), xmm: xmm.slice() });
+        stacks.push({ thread, stack: thread.wait === undefined ? stack : [thread.wait.routine, ...stack] });
+      }
+    }
+    return stacks;
   }
 
   // ---- snapshots

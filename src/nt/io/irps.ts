@@ -108,6 +108,7 @@ export class Irps {
     IO_STACK_LOCATION.DeviceObject.set(memory, stack, device);
     const driverObject = DEVICE_OBJECT.DriverObject.get(memory, device);
     const routine = this.nt.io.drivers.majorFunction(driverObject, IO_STACK_LOCATION.MajorFunction.get(memory, stack));
+    this.nt.events.emit('irpDispatched', { irp, device, routine });
     return callGuest(routine, [device, irp], 'dispatchReturned', [irp]);
   }
 

@@ -490,7 +490,31 @@ export const ioSystemServices = ntExports('ntoskrnl.exe', {
   }),
 });
 
+/** Cancels, one after the other, those of the IRPs that have not completed. */
+function cancelNext(nt: Nt, irps: readonly number[]): Outcome {
+  const rest = irps.slice();
+  while (rest.length > 0) {
+    const irp = rest.shift() as Va;
+    if (nt.io.irps.isOwnRequest(irp)) return callGuest(nt.entries.routineVa('IoCancelIrp'), [irp], 'cancelled', rest);
+  }
+  return STATUS_SUCCESS;
+}
+
 export const ioServiceInternals = ntInternals({
+  NtCancelIoFile: ntRoutine({
+    doc: 'cancels the pending requests of a file: CancelIo of the Windows API',
+    irql: ['PASSIVE', 'PASSIVE'],
+    params: { FileHandle: HANDLE, IoStatusBlock: PVOID },
+    returns: 'NTSTATUS',
+    body: (nt, { FileHandle }) =>
+      withFile(nt, FileHandle, 0, (file) =>
+        cancelNext(
+          nt,
+          [...nt.io.irps.outstanding()].filter((request) => request.file === file).map(({ irp }) => irp),
+        ),
+      ),
+    resume: { cancelled: (nt, call) => cancelNext(nt, call.record) },
+  }),
   /** IRP_MJ_CLOSE for a file object without references, then its end. */
   IopDeleteFile: ntRoutine({
     doc: 'delete procedure of file objects',

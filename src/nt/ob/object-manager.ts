@@ -31,6 +31,8 @@ export interface SymbolicLink {
   readonly target: string;
   /** Image index of the driver that made it; 0 for the kernel. */
   readonly createdBy: number;
+  /** Where it was made. */
+  readonly stack: readonly Va[];
 }
 
 export interface HandleEntry {
@@ -182,10 +184,10 @@ export class ObjectManager {
 
   // ---- symbolic links
 
-  createSymbolicLink(name: string, target: string, createdBy: number): number {
+  createSymbolicLink(name: string, target: string, createdBy: number, stack: readonly Va[]): number {
     const status = this.checkNewName(name);
     if (status !== STATUS_SUCCESS) return status;
-    this.links.set(canonical(name), { name, target, createdBy });
+    this.links.set(canonical(name), { name, target, createdBy, stack });
     return STATUS_SUCCESS;
   }
 

@@ -1,0 +1,78 @@
+/** Call stacks as people read them: addresses to modules, functions, lines; inlined calls and tail jumps made visible. */
+import { type Va, vaAdd } from '../base/va.ts';
+import type { SymbolSource } from '../image/symbols/symbol-source.ts';
+import type { KernelImage } from '../nt/mm/kernel-image.ts';
+import type { Nt } from '../nt/nt.ts';
+import type { Site } from './report/report.ts';
+import { tailJumpBefore } from './tail-jump.ts';
+
+/** Symbols of the drivers, by image index. */
+export type SymbolsOf = (image: KernelImage) => SymbolSource | undefined;
+
+export class CallStackReader {
+  private readonly nt: Nt;
+  private readonly symbolsOf: SymbolsOf;
+
+  constructor(nt: Nt, symbolsOf: SymbolsOf) {
+    this.nt = nt;
+    this.symbolsOf = symbolsOf;
+  }
+
+  /** Sites of a stack as the kernel walked it: the instruction pointer first, then return addresses. */
+  read(stack: readonly Va[]): Site[] {
+    const sites: Site[] = [];
+    for (const [index, address] of stack.entries()) {
+      const callee = stack[index - 1];
+      if (callee !== undefined) {
+        const jump = tailJumpBefore(this.nt, address, callee);
+        if (jump !== undefined) sites.push(...this.at(jump, jump));
+      }
+      // A return address belongs to the call in front of it.
+      sites.push(...this.at(address, index === 0 ? address : vaAdd(address, -1)));
+    }
+    return sites;
+  }
+
+  /** Innermost site in a driver; null if none is. */
+  driverSite(sites: readonly Site[]): Site | null {
+    const drivers = new Set([...this.nt.images.all()].filter((image) => image.isDriver).map((image) => image.name));
+    return sites.find((site) => drivers.has(site.module)) ?? null;
+  }
+
+  /** The sites at an address, inlined functions first; `lookup` is where its line is looked up. */
+  private at(address: Va, lookup: Va): Site[] {
+    const host = this.nt.entries.containing(address);
+    if (host !== undefined) {
+      const routine = host.kind === 'routine' ? host : host.kind === 'resume' ? host.routine : host.target;
+      const name = routine?.name ?? (host.kind === 'thunk' ? host.importName : '');
+      const module = routine?.module === 'hal.dll' ? 'hal' : 'nt';
+      const offset = routine === undefined || host.kind === 'thunk' ? 0 : address - routine.va;
+      return [{ module, function: name, offset: hex(offset) }];
+    }
+    const image = this.nt.images.containingEver(address);
+    if (image === undefined) return [{ module: '', offset: hexAddress(address) }];
+    const rva = address - image.base;
+    const frames = this.symbolsOf(image)?.framesAt(lookup - image.base) ?? [];
+    if (frames.length === 0) return [{ module: image.name, offset: hex(rva) }];
+    return frames.map((frame) => ({
+      module: image.name,
+      function: frame.function,
+      offset: signedHex(rva - frame.functionRva),
+      ...(frame.inlined ? { inlined: true } : {}),
+      ...(frame.source === undefined ? {} : { file: frame.source.file, line: frame.source.line }),
+    }));
+  }
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}
+
+/** Cold parts of a function may stand below its entry. */
+function signedHex(value: number): string {
+  return value < 0 ? `-${hex(-value)}` : hex(value);
+}
+
+function hexAddress(va: Va): string {
+  return hex(Number.isNaN(va) ? 0 : va < 0 ? va + 2 ** 64 : va);
+}

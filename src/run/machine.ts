@@ -1,0 +1,116 @@
+/**
+ * The front door of the library: a machine with an emulated NT kernel and a verifier, into which a driver is loaded and
+ * taken through a life.
+ */
+import { assert, PoolproofError } from '../base/errors.ts';
+import type { StoreList } from '../base/store.ts';
+import { parsePe } from '../image/pe/index.ts';
+import { type LoadedSymbols, loadSymbols, type SymbolCandidate } from '../image/symbols/index.ts';
+import type { KernelImage } from '../nt/mm/kernel-image.ts';
+import { Nt, type NtSnapshot } from '../nt/nt.ts';
+import { chooseOptions, type OptionChoice, PoolTrackingFlag } from '../verifier/core/options.ts';
+import { PoolTracking } from '../verifier/pool-tracking/pool-tracking.ts';
+import { Life } from './life.ts';
+import type { Step } from './scenario/step.ts';
+
+export interface DriverFile {
+  /** `leaky.sys` */
+  readonly name: string;
+  /** Where it was read from; for the report. */
+  readonly path: string | null;
+  readonly bytes: Uint8Array;
+}
+
+export interface MachineOptions {
+  readonly driver: DriverFile;
+  /** What may hold the driver's symbols. */
+  readonly symbolFiles: readonly SymbolCandidate[];
+  /** Undefined: the tour. */
+  readonly steps: readonly Step[] | undefined;
+  /** Driver Verifier's, as in `verifier /flags`. */
+  readonly flags: number;
+  readonly seed: number;
+  /** Instructions in a row, without the machine coming to rest, after which the life is ended. */
+  readonly instructionLimit: number;
+  /** Set when a first life showed that it is needed; see `Cpu.needsExactFlags`. */
+  readonly flagsLiveAtExit?: boolean;
+}
+
+/** All of a machine's state; plain data. Good for this machine and for a fresh one with the same options. */
+export interface MachineSnapshot {
+  readonly nt: NtSnapshot;
+}
+
+export class Machine {
+  readonly options: MachineOptions;
+  readonly choice: OptionChoice;
+  readonly nt: Nt;
+  readonly life: Life;
+  /** Undefined if the option is not on. */
+  readonly poolTracking: PoolTracking | undefined;
+  private readonly debugOutput_: StoreList<string>;
+  private symbols_: LoadedSymbols | undefined;
+  private image_: KernelImage | undefined;
+
+  /** Boots the machine and maps the driver's image. Throws PoolproofError for a file that is no driver. */
+  constructor(options: MachineOptions) {
+    this.options = options;
+    this.choice = chooseOptions(options.flags);
+    if (this.choice.unknownBits !== 0) {
+      throw new PoolproofError(
+        'PP4001',
+        `flags 0x${options.flags.toString(16)}: 0x${this.choice.unknownBits.toString(16)} is no option of Driver Verifier`,
+      );
+    }
+    const pe = parsePe(options.driver.bytes, options.driver.name);
+    if (pe.entryPointRva === undefined) {
+      throw new PoolproofError(
+        'PP5002',
+        `${options.driver.name}: an export driver without an entry point; there is nothing to start`,
+      );
+    }
+    this.nt = new Nt({
+      seed: options.seed,
+      instructionLimit: options.instructionLimit,
+      flagsLiveAtExit: options.flagsLiveAtExit ?? false,
+    });
+    this.poolTracking =
+      (options.flags & PoolTrackingFlag) === 0 ? undefined : new PoolTracking(this.nt, (image) => image.isDriver);
+    this.debugOutput_ = this.nt.stores.list('run/debug-output');
+    this.nt.events.on('debugPrint', ({ text }) => this.debugOutput_.push(text));
+    this.life = new Life(this.nt, () => this.image, options.steps);
+    this.image_ = this.nt.images.load(pe, options.driver.name);
+  }
+
+  /** The driver's image. */
+  get image(): KernelImage {
+    assert(this.image_, 'the image is mapped when the machine boots');
+    return this.image_;
+  }
+
+  /** Read when they are first asked for. */
+  get symbols(): LoadedSymbols {
+    const { pe } = this.image;
+    assert(pe, 'a driver has its file');
+    this.symbols_ ??= loadSymbols(pe, this.options.driver.bytes, this.options.symbolFiles);
+    return this.symbols_;
+  }
+
+  /** What the driver printed, line by line. */
+  get debugOutput(): readonly string[] {
+    return this.debugOutput_.items;
+  }
+
+  /** Takes the driver through its life, from where it stands to the end. */
+  run(): void {
+    this.life.run();
+  }
+
+  snapshot(): MachineSnapshot {
+    return { nt: this.nt.snapshot() };
+  }
+
+  restore(snapshot: MachineSnapshot): void {
+    this.nt.restore(snapshot.nt);
+  }
+}

@@ -1,0 +1,226 @@
+/** Makes the report of a machine whose life is over. */
+
+import { sha256 } from '../../base/sha256.ts';
+import { hexVa, type Va } from '../../base/va.ts';
+import { bugCheckName } from '../../nt/bug-check-names.ts';
+import { type BugCheck, bugCheckParameterText } from '../../nt/declare/bug-check.ts';
+import { tagText } from '../../nt/declare/parameter-types.ts';
+import { statusText } from '../../nt/ntstatus.ts';
+import { PoolType } from '../../nt/structures/pool.ts';
+import {
+  noDriverCounters,
+  type PoolCounters,
+  type TrackedAllocation,
+} from '../../verifier/pool-tracking/tracked-allocations.ts';
+import { CallStackReader } from '../call-stack.ts';
+import type { Machine } from '../machine.ts';
+import { decideVerdict } from '../verdict.ts';
+import type {
+  CountersReport,
+  Leak,
+  PoolCountersReport,
+  Report,
+  ReportBugCheck,
+  Site,
+  UnsupportedUse,
+  Violation,
+} from './report.ts';
+
+export function buildReport(machine: Machine): Report {
+  const { nt, options, choice } = machine;
+  const stacks = new CallStackReader(nt, (image) =>
+    image.index === machine.image.index ? machine.symbols.source : undefined,
+  );
+  const findings = {
+    leaks: [...poolLeaks(machine, stacks), ...objectLeaks(machine, stacks)],
+    violations: violations(machine, stacks),
+    unsupported: unsupportedUses(machine, stacks),
+  };
+  const end = nt.end.value;
+  const driver = nt.io.drivers.ofImage(machine.image);
+  const { life } = machine;
+  const notes = [...(machine.image.pe?.notes ?? []), ...machine.symbols.notes];
+  return {
+    schema: 1,
+    driver: {
+      name: options.driver.name,
+      path: options.driver.path,
+      sha256: sha256(options.driver.bytes),
+      symbols: machine.symbols.origin,
+    },
+    options: {
+      flags: `0x${choice.flags.toString(16)}`,
+      active: choice.active.map(({ name }) => name),
+      notImplemented: choice.notImplemented.map(({ name }) => name),
+    },
+    ...decideVerdict(machine, findings),
+    notes,
+    driverEntryStatus: driver?.entryStatus === undefined ? null : statusText(driver.entryStatus),
+    bugCheck: end?.kind === 'bug-check' ? reportBugCheck(end.bugCheck) : null,
+    ...findings,
+    counters: counters(machine),
+    coverage: null,
+    threads: life.state.isStuck || end?.kind === 'instruction-limit' ? threads(machine, stacks) : [],
+    campaign: null,
+    scenario: {
+      steps: life.state.results.map(({ text, status, information, output }) => ({
+        step: text,
+        status: statusText(status),
+        information,
+        output: Array.from(output, (byte) => byte.toString(16).padStart(2, '0')).join(''),
+      })),
+      seed: options.seed,
+    },
+    debugOutput: machine.debugOutput,
+    host: { durationMs: 0 },
+  };
+}
+
+function reportBugCheck(bugCheck: BugCheck): ReportBugCheck {
+  const [p1, p2, p3, p4] = bugCheck.parameters;
+  return {
+    code: `0x${bugCheck.code.toString(16).toUpperCase()}`,
+    name: bugCheckName(bugCheck.code),
+    parameters: [p1, p2, p3, p4].map(bugCheckParameterText) as unknown as ReportBugCheck['parameters'],
+    summary: bugCheck.summary,
+  };
+}
+
+/** Whether what the driver still holds is leaked: only if the image went, or the check at unload said so. */
+function isUnloaded(machine: Machine): boolean {
+  const end = machine.nt.end.value;
+  if (end?.kind === 'bug-check') return end.bugCheck.code === 0xc4 && end.bugCheck.parameters[0] === 0x62;
+  if (end !== undefined) return false;
+  const state = machine.nt.io.drivers.ofImage(machine.image)?.state;
+  return state === 'unloaded' || state === 'load-failed' || state === 'unload-deferred';
+}
+
+function poolLeaks(machine: Machine, stacks: CallStackReader): Leak[] {
+  const { poolTracking } = machine;
+  if (poolTracking === undefined || !isUnloaded(machine)) return [];
+  const groups = new Map<string, TrackedAllocation[]>();
+  const stackNumbers = new Map<readonly Va[], number>();
+  for (const allocation of poolTracking.allocations.ofImage(machine.image.index)) {
+    let stack = stackNumbers.get(allocation.stack);
+    if (stack === undefined) {
+      stack = stackNumbers.size;
+      stackNumbers.set(allocation.stack, stack);
+    }
+    const key = `${allocation.kind} ${allocation.tag} ${allocation.poolType} ${stack}`;
+    const group = groups.get(key);
+    if (group) group.push(allocation);
+    else groups.set(key, [allocation]);
+  }
+  return [...groups.values()].map((group) => poolLeak(group, stacks));
+}
+
+function poolLeak(group: readonly TrackedAllocation[], stacks: CallStackReader): Leak {
+  const first = group[0] as TrackedAllocation;
+  const stack = stacks.read(first.stack);
+  return {
+    kind: first.kind,
+    tag: tagText(first.tag),
+    bytes: group.reduce((sum, { bytes }) => sum + bytes, 0),
+    count: group.length,
+    poolType: poolTypeName(first.poolType),
+    address: hexVa(first.va),
+    site: stacks.driverSite(stack),
+    stack,
+    fault: null,
+  };
+}
+
+/** Device objects and symbolic links that outlive the driver: Windows does not look for them. */
+function objectLeaks(machine: Machine, stacks: CallStackReader): Leak[] {
+  if (!isUnloaded(machine)) return [];
+  const { nt, image } = machine;
+  const leaks: Leak[] = [];
+  const leak = (
+    kind: 'device' | 'symbolic-link',
+    name: string | undefined,
+    address: string,
+    stack: readonly Va[],
+  ): void => {
+    const sites = stacks.read(stack);
+    const named = name === undefined ? {} : { name };
+    leaks.push({
+      kind,
+      tag: null,
+      bytes: 0,
+      count: 1,
+      poolType: null,
+      address,
+      ...named,
+      site: stacks.driverSite(sites),
+      stack: sites,
+      fault: null,
+    });
+  };
+  for (const device of nt.io.devices.all()) {
+    if (device.createdBy === image.index) leak('device', device.name, hexVa(device.device), device.stack);
+  }
+  for (const link of nt.objects.symbolicLinks()) {
+    if (link.createdBy === image.index) leak('symbolic-link', link.name, '0x0', link.stack);
+  }
+  return leaks;
+}
+
+/** A bug check that is not the leaks' own. */
+function violations(machine: Machine, stacks: CallStackReader): Violation[] {
+  const end = machine.nt.end.value;
+  if (end?.kind !== 'bug-check' || (end.bugCheck.code === 0xc4 && end.bugCheck.parameters[0] === 0x62)) return [];
+  const stack = stacks.read(end.stack);
+  return [
+    {
+      kind: 'bug-check',
+      bugCheck: reportBugCheck(end.bugCheck),
+      summary: end.bugCheck.summary,
+      site: stacks.driverSite(stack),
+      stack,
+    },
+  ];
+}
+
+function unsupportedUses(machine: Machine, stacks: CallStackReader): UnsupportedUse[] {
+  const end = machine.nt.end.value;
+  if (end?.kind !== 'unsupported') return [];
+  const site = stacks.driverSite(stacks.read(end.stack));
+  return [{ kind: end.what, name: end.name, calls: 1, site }];
+}
+
+function threads(machine: Machine, stacks: CallStackReader): Report['threads'] {
+  const { nt } = machine;
+  return nt
+    .threadStacks()
+    .map(({ thread, stack }) => ({ id: thread.id, state: thread.state, stack: stacks.read(stack) as readonly Site[] }));
+}
+
+function counters(machine: Machine): CountersReport {
+  const tracked = machine.poolTracking?.allocations;
+  const global = tracked?.global.value;
+  const driver = tracked?.countersOf(machine.image.index) ?? noDriverCounters;
+  return {
+    poolAllocationsAttempted: global?.allocationsAttempted ?? 0,
+    poolAllocationsSucceeded: global?.allocationsSucceeded ?? 0,
+    poolAllocationsFailed: global?.allocationsFailed ?? 0,
+    poolAllocationsWithoutTag: global?.allocationsWithoutTag ?? 0,
+    poolAllocationsNotTracked: global?.allocationsNotTracked ?? 0,
+    drivers: [
+      {
+        name: machine.image.fileName,
+        pagedPool: poolCounters(driver.paged),
+        nonPagedPool: poolCounters(driver.nonPaged),
+      },
+    ],
+  };
+}
+
+function poolCounters(pool: PoolCounters): PoolCountersReport {
+  return { ...pool };
+}
+
+const poolTypeNames = new Map<number, string>(Object.entries(PoolType).map(([name, value]) => [value, name]));
+
+function poolTypeName(poolType: number): string {
+  return poolTypeNames.get(poolType) ?? `0x${poolType.toString(16)}`;
+}
