@@ -156,7 +156,7 @@ void stringForms(void) {
       form("string", NONE, in, "%s %s%c", compares ? "repe" : "rep", ops[o].name, suffix[i]);
       if (compares) form("string", NONE, in, "repne %s%c", ops[o].name, suffix[i]);
     }
-  form("string", NONE, "rax:v8 str:8:s:r", "repne scasb; jne 1f; lea rdx, [rdi - 1]; 1: sete al");
+  form("string", NONE, "norel rax:v8 str:8:s:r", "repne scasb; jne 1f; lea rdx, [rdi - 1]; 1: sete al");
   form("string", NONE, "str:8:c:r", "repe cmpsb; seta al; sbb al, 0; movsx eax, al");
 }
 
