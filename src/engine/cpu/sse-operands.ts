@@ -5,6 +5,9 @@ import type { Instruction, MemoryOperand, Operand } from './instruction.ts';
 import { Simd } from './simd.ts';
 import { WasmType } from './wasm-writer.ts';
 
+/** Translates one instruction between `Emitter.begin` and `Emitter.finish`. */
+export type SseTranslation = (emitter: Emitter, instruction: Instruction) => void;
+
 /** Operand `index`, which the instruction has. */
 export function operandAt(instruction: Instruction, index: number): Operand {
   const operand = instruction.operands[index];

@@ -5,10 +5,10 @@
  */
 import { assert } from '../../base/errors.ts';
 import type { Emitter } from './emitter.ts';
+import { Mnemonic } from './iced.ts';
 import type { Instruction, Operand } from './instruction.ts';
-import type { InstructionTable, InstructionTranslator } from './instruction-table.ts';
 import { Simd } from './simd.ts';
-import { operandAt, pushLow, pushVector, xmmAt } from './sse-operands.ts';
+import { operandAt, pushLow, pushVector, type SseTranslation, xmmAt } from './sse-operands.ts';
 import { Op, WasmType } from './wasm-writer.ts';
 
 type FloatBytes = 4 | 8;
@@ -17,7 +17,7 @@ type FloatBytes = 4 | 8;
 const truncate: Readonly<Record<string, number>> = { '4to4': 0, '8to4': 2, '4to8': 4, '8to8': 6 };
 
 /** cvttss2si and the like: a float in the low lane or in memory to a general register. */
-function toInteger(from: FloatBytes, isRounded: boolean): InstructionTranslator {
+function toInteger(from: FloatBytes, isRounded: boolean): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const isSingle = from === 4;
@@ -68,7 +68,7 @@ function pushXmmBits(emitter: Emitter, xmm: number, bytes: FloatBytes, lane: num
 }
 
 /** cvtsi2ss, cvtsi2sd: the lanes above stay. */
-function fromInteger(to: FloatBytes): InstructionTranslator {
+function fromInteger(to: FloatBytes): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const source = operandAt(instruction, 1);
@@ -142,7 +142,7 @@ function widened(emitter: Emitter, bits: number): number {
 }
 
 /** cvtss2sd, cvtsd2ss: the rest of the destination stays. */
-function changeScalar(from: FloatBytes): InstructionTranslator {
+function changeScalar(from: FloatBytes): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const bits = emitter.tempFor(from);
@@ -156,7 +156,7 @@ function changeScalar(from: FloatBytes): InstructionTranslator {
 }
 
 /** cvtps2pd, cvtpd2ps: two numbers; two singles leave the upper half zero. */
-function changePacked(from: FloatBytes): InstructionTranslator {
+function changePacked(from: FloatBytes): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const source = emitter.temp(WasmType.V128);
@@ -186,7 +186,7 @@ function changePacked(from: FloatBytes): InstructionTranslator {
 }
 
 /** cvtdq2ps, cvtdq2pd. */
-function packedFromIntegers(opcode: number, sourceBytes: 8 | 16): InstructionTranslator {
+function packedFromIntegers(opcode: number, sourceBytes: 8 | 16): SseTranslation {
   return (emitter, instruction) => {
     if (sourceBytes === 8) pushLow(emitter, operandAt(instruction, 1), 8);
     else pushVector(emitter, operandAt(instruction, 1));
@@ -196,7 +196,7 @@ function packedFromIntegers(opcode: number, sourceBytes: 8 | 16): InstructionTra
 }
 
 /** cvtps2dq, cvttps2dq. */
-function packedSinglesToIntegers(isRounded: boolean): InstructionTranslator {
+function packedSinglesToIntegers(isRounded: boolean): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const value = roundedVector(emitter, instruction, isRounded ? Simd.F32x4Nearest : undefined);
@@ -215,7 +215,7 @@ function packedSinglesToIntegers(isRounded: boolean): InstructionTranslator {
 }
 
 /** cvtpd2dq, cvttpd2dq: the upper half becomes zero. */
-function packedDoublesToIntegers(isRounded: boolean): InstructionTranslator {
+function packedDoublesToIntegers(isRounded: boolean): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const value = roundedVector(emitter, instruction, isRounded ? Simd.F64x2Nearest : undefined);
@@ -245,21 +245,21 @@ function roundedVector(emitter: Emitter, instruction: Instruction, nearest: numb
   return value;
 }
 
-export const sseConvertTable: InstructionTable = {
-  Cvtss2si: toInteger(4, true),
-  Cvtsd2si: toInteger(8, true),
-  Cvttss2si: toInteger(4, false),
-  Cvttsd2si: toInteger(8, false),
-  Cvtsi2ss: fromInteger(4),
-  Cvtsi2sd: fromInteger(8),
-  Cvtss2sd: changeScalar(4),
-  Cvtsd2ss: changeScalar(8),
-  Cvtps2pd: changePacked(4),
-  Cvtpd2ps: changePacked(8),
-  Cvtdq2ps: packedFromIntegers(Simd.F32x4ConvertI32x4S, 16),
-  Cvtdq2pd: packedFromIntegers(Simd.F64x2ConvertLowI32x4S, 8),
-  Cvtps2dq: packedSinglesToIntegers(true),
-  Cvttps2dq: packedSinglesToIntegers(false),
-  Cvtpd2dq: packedDoublesToIntegers(true),
-  Cvttpd2dq: packedDoublesToIntegers(false),
-};
+export const sseConversionTranslations: ReadonlyMap<Mnemonic, SseTranslation> = new Map<Mnemonic, SseTranslation>([
+  [Mnemonic.Cvtss2si, toInteger(4, true)],
+  [Mnemonic.Cvtsd2si, toInteger(8, true)],
+  [Mnemonic.Cvttss2si, toInteger(4, false)],
+  [Mnemonic.Cvttsd2si, toInteger(8, false)],
+  [Mnemonic.Cvtsi2ss, fromInteger(4)],
+  [Mnemonic.Cvtsi2sd, fromInteger(8)],
+  [Mnemonic.Cvtss2sd, changeScalar(4)],
+  [Mnemonic.Cvtsd2ss, changeScalar(8)],
+  [Mnemonic.Cvtps2pd, changePacked(4)],
+  [Mnemonic.Cvtpd2ps, changePacked(8)],
+  [Mnemonic.Cvtdq2ps, packedFromIntegers(Simd.F32x4ConvertI32x4S, 16)],
+  [Mnemonic.Cvtdq2pd, packedFromIntegers(Simd.F64x2ConvertLowI32x4S, 8)],
+  [Mnemonic.Cvtps2dq, packedSinglesToIntegers(true)],
+  [Mnemonic.Cvttps2dq, packedSinglesToIntegers(false)],
+  [Mnemonic.Cvtpd2dq, packedDoublesToIntegers(true)],
+  [Mnemonic.Cvttpd2dq, packedDoublesToIntegers(false)],
+]);

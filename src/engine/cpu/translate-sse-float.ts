@@ -6,12 +6,12 @@
 import { assert } from '../../base/errors.ts';
 import { cpuStateOffset } from '../memory/layout.ts';
 import type { Emitter } from './emitter.ts';
+import { Mnemonic } from './iced.ts';
 import type { Instruction, Operand } from './instruction.ts';
-import type { InstructionTable, InstructionTranslator } from './instruction-table.ts';
 import { Simd } from './simd.ts';
-import { immediateAt, operandAt, pushVector, xmmAt } from './sse-operands.ts';
+import { immediateAt, operandAt, pushVector, type SseTranslation, xmmAt } from './sse-operands.ts';
 import { Flag, StateOffset } from './state.ts';
-import { sseConvertTable } from './translate-sse-convert.ts';
+import { sseConversionTranslations } from './translate-sse-convert.ts';
 import { Op, WasmType } from './wasm-writer.ts';
 
 /** What differs between single and double precision. */
@@ -115,7 +115,7 @@ function pushNanBits(emitter: Emitter, operands: readonly number[], precision: P
 }
 
 /** The low lane becomes the result of a wasm operator; the lanes above stay. */
-function scalarArithmetic(opcode: number, precision: Precision, isUnary = false): InstructionTranslator {
+function scalarArithmetic(opcode: number, precision: Precision, isUnary = false): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const offset = emitter.xmmOffset(xmmAt(instruction, 0));
@@ -140,7 +140,7 @@ function scalarArithmetic(opcode: number, precision: Precision, isUnary = false)
 }
 
 /** min, max: the second operand if either is a NaN or both are zero. */
-function scalarExtreme(isMaximum: boolean, precision: Precision): InstructionTranslator {
+function scalarExtreme(isMaximum: boolean, precision: Precision): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const b = scalar(emitter, operandAt(instruction, 1), precision);
@@ -162,7 +162,7 @@ function packedOperands(emitter: Emitter, instruction: Instruction): [a: number,
   return [a, b];
 }
 
-function packedArithmetic(opcode: number, precision: Precision, isUnary = false): InstructionTranslator {
+function packedArithmetic(opcode: number, precision: Precision, isUnary = false): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const [a, b] = packedOperands(emitter, instruction);
@@ -204,7 +204,7 @@ function packedArithmetic(opcode: number, precision: Precision, isUnary = false)
 }
 
 /** wasm's pseudo-minimum and -maximum with operands exchanged are those of x86. */
-function packedExtreme(opcode: number): InstructionTranslator {
+function packedExtreme(opcode: number): SseTranslation {
   return (emitter, instruction) => {
     const [a, b] = packedOperands(emitter, instruction);
     emitter.code.get(b);
@@ -215,7 +215,7 @@ function packedExtreme(opcode: number): InstructionTranslator {
 }
 
 /** Predicates 0..3: equal, less, less or equal, unordered; 4..7 are their negations. */
-function packedCompare(precision: Precision): InstructionTranslator {
+function packedCompare(precision: Precision): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const predicate = immediateAt(instruction, 2) & 7;
@@ -247,7 +247,7 @@ function pushUnordered(emitter: Emitter, a: number, b: number, precision: Precis
   code.op(Op.I32Or);
 }
 
-function scalarCompare(precision: Precision): InstructionTranslator {
+function scalarCompare(precision: Precision): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const predicate = immediateAt(instruction, 2) & 7;
@@ -272,7 +272,7 @@ function scalarCompare(precision: Precision): InstructionTranslator {
 }
 
 /** comis, ucomis: ZF, PF, CF tell the order as of unsigned integers; all three are set if there is none. */
-function compareToFlags(precision: Precision): InstructionTranslator {
+function compareToFlags(precision: Precision): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const b = scalar(emitter, operandAt(instruction, 1), precision);
@@ -303,7 +303,7 @@ const controlBits = 0xffc0;
 const defaultControl = 0x1f80;
 
 /** ldmxcsr: a control word that asks for other than the default arithmetic is unsupported. */
-function loadControl(emitter: Emitter, instruction: Instruction): void {
+export function loadControl(emitter: Emitter, instruction: Instruction): void {
   const { code } = emitter;
   const value = emitter.temp(WasmType.I32);
   emitter.pushOperand(operandAt(instruction, 0), 4);
@@ -319,7 +319,7 @@ function loadControl(emitter: Emitter, instruction: Instruction): void {
 }
 
 /** stmxcsr. */
-function storeControl(emitter: Emitter, instruction: Instruction): void {
+export function storeControl(emitter: Emitter, instruction: Instruction): void {
   const value = emitter.temp(WasmType.I32);
   const target = operandAt(instruction, 0);
   assert(target.kind === 'memory', 'the control word goes to memory');
@@ -328,44 +328,42 @@ function storeControl(emitter: Emitter, instruction: Instruction): void {
   emitter.store(target, 4, value);
 }
 
-export const sseFloatTable: InstructionTable = {
-  Addss: scalarArithmetic(Op.F32Add, single),
-  Addsd: scalarArithmetic(Op.F64Add, double),
-  Addps: packedArithmetic(Simd.F32x4Add, single),
-  Addpd: packedArithmetic(Simd.F64x2Add, double),
-  Subss: scalarArithmetic(Op.F32Sub, single),
-  Subsd: scalarArithmetic(Op.F64Sub, double),
-  Subps: packedArithmetic(Simd.F32x4Sub, single),
-  Subpd: packedArithmetic(Simd.F64x2Sub, double),
-  Mulss: scalarArithmetic(Op.F32Mul, single),
-  Mulsd: scalarArithmetic(Op.F64Mul, double),
-  Mulps: packedArithmetic(Simd.F32x4Mul, single),
-  Mulpd: packedArithmetic(Simd.F64x2Mul, double),
-  Divss: scalarArithmetic(Op.F32Div, single),
-  Divsd: scalarArithmetic(Op.F64Div, double),
-  Divps: packedArithmetic(Simd.F32x4Div, single),
-  Divpd: packedArithmetic(Simd.F64x2Div, double),
-  Sqrtss: scalarArithmetic(Op.F32Sqrt, single, true),
-  Sqrtsd: scalarArithmetic(Op.F64Sqrt, double, true),
-  Sqrtps: packedArithmetic(Simd.F32x4Sqrt, single, true),
-  Sqrtpd: packedArithmetic(Simd.F64x2Sqrt, double, true),
-  Minss: scalarExtreme(false, single),
-  Minsd: scalarExtreme(false, double),
-  Minps: packedExtreme(Simd.F32x4PMin),
-  Minpd: packedExtreme(Simd.F64x2PMin),
-  Maxss: scalarExtreme(true, single),
-  Maxsd: scalarExtreme(true, double),
-  Maxps: packedExtreme(Simd.F32x4PMax),
-  Maxpd: packedExtreme(Simd.F64x2PMax),
-  Cmpss: scalarCompare(single),
-  Cmpsd: scalarCompare(double),
-  Cmpps: packedCompare(single),
-  Cmppd: packedCompare(double),
-  Comiss: compareToFlags(single),
-  Comisd: compareToFlags(double),
-  Ucomiss: compareToFlags(single),
-  Ucomisd: compareToFlags(double),
-  ...sseConvertTable,
-  Ldmxcsr: loadControl,
-  Stmxcsr: storeControl,
-};
+export const sseFloatTranslations: ReadonlyMap<Mnemonic, SseTranslation> = new Map<Mnemonic, SseTranslation>([
+  [Mnemonic.Addss, scalarArithmetic(Op.F32Add, single)],
+  [Mnemonic.Addsd, scalarArithmetic(Op.F64Add, double)],
+  [Mnemonic.Addps, packedArithmetic(Simd.F32x4Add, single)],
+  [Mnemonic.Addpd, packedArithmetic(Simd.F64x2Add, double)],
+  [Mnemonic.Subss, scalarArithmetic(Op.F32Sub, single)],
+  [Mnemonic.Subsd, scalarArithmetic(Op.F64Sub, double)],
+  [Mnemonic.Subps, packedArithmetic(Simd.F32x4Sub, single)],
+  [Mnemonic.Subpd, packedArithmetic(Simd.F64x2Sub, double)],
+  [Mnemonic.Mulss, scalarArithmetic(Op.F32Mul, single)],
+  [Mnemonic.Mulsd, scalarArithmetic(Op.F64Mul, double)],
+  [Mnemonic.Mulps, packedArithmetic(Simd.F32x4Mul, single)],
+  [Mnemonic.Mulpd, packedArithmetic(Simd.F64x2Mul, double)],
+  [Mnemonic.Divss, scalarArithmetic(Op.F32Div, single)],
+  [Mnemonic.Divsd, scalarArithmetic(Op.F64Div, double)],
+  [Mnemonic.Divps, packedArithmetic(Simd.F32x4Div, single)],
+  [Mnemonic.Divpd, packedArithmetic(Simd.F64x2Div, double)],
+  [Mnemonic.Sqrtss, scalarArithmetic(Op.F32Sqrt, single, true)],
+  [Mnemonic.Sqrtsd, scalarArithmetic(Op.F64Sqrt, double, true)],
+  [Mnemonic.Sqrtps, packedArithmetic(Simd.F32x4Sqrt, single, true)],
+  [Mnemonic.Sqrtpd, packedArithmetic(Simd.F64x2Sqrt, double, true)],
+  [Mnemonic.Minss, scalarExtreme(false, single)],
+  [Mnemonic.Minsd, scalarExtreme(false, double)],
+  [Mnemonic.Minps, packedExtreme(Simd.F32x4PMin)],
+  [Mnemonic.Minpd, packedExtreme(Simd.F64x2PMin)],
+  [Mnemonic.Maxss, scalarExtreme(true, single)],
+  [Mnemonic.Maxsd, scalarExtreme(true, double)],
+  [Mnemonic.Maxps, packedExtreme(Simd.F32x4PMax)],
+  [Mnemonic.Maxpd, packedExtreme(Simd.F64x2PMax)],
+  [Mnemonic.Cmpss, scalarCompare(single)],
+  [Mnemonic.Cmpsd, scalarCompare(double)],
+  [Mnemonic.Cmpps, packedCompare(single)],
+  [Mnemonic.Cmppd, packedCompare(double)],
+  [Mnemonic.Comiss, compareToFlags(single)],
+  [Mnemonic.Comisd, compareToFlags(double)],
+  [Mnemonic.Ucomiss, compareToFlags(single)],
+  [Mnemonic.Ucomisd, compareToFlags(double)],
+  ...sseConversionTranslations,
+]);

@@ -1,15 +1,15 @@
 /** SSE2 on integers and bits. The wasm vector instructions were modelled on these; what differs is put together here. */
 import type { Emitter } from './emitter.ts';
+import { Mnemonic } from './iced.ts';
 import type { Instruction } from './instruction.ts';
-import type { InstructionTable, InstructionTranslator } from './instruction-table.ts';
 import { Simd } from './simd.ts';
-import { immediateAt, operandAt, pushVector, pushZero, xmmAt } from './sse-operands.ts';
+import { immediateAt, operandAt, pushVector, pushZero, type SseTranslation, xmmAt } from './sse-operands.ts';
 import { Op, WasmType } from './wasm-writer.ts';
 
 /** Emits code that combines destination and source, which stand in locals, to a v128 on the stack. */
 type Combination = (emitter: Emitter, a: number, b: number, instruction: Instruction) => void;
 
-function combine(combination: Combination): InstructionTranslator {
+function combine(combination: Combination): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const target = xmmAt(instruction, 0);
@@ -25,7 +25,7 @@ function combine(combination: Combination): InstructionTranslator {
 }
 
 /** One wasm instruction on (destination, source). */
-function direct(opcode: number): InstructionTranslator {
+function direct(opcode: number): SseTranslation {
   return (emitter, instruction) => {
     const source = operandAt(instruction, 1);
     const target = xmmAt(instruction, 0);
@@ -45,7 +45,7 @@ function direct(opcode: number): InstructionTranslator {
 }
 
 /** Bytes of the two operands, 0..15 of the destination, 16..31 of the source. */
-function shuffle(bytesOf: (instruction: Instruction) => readonly number[]): InstructionTranslator {
+function shuffle(bytesOf: (instruction: Instruction) => readonly number[]): SseTranslation {
   return combine(({ code }, a, b, instruction) => {
     code.get(a);
     code.get(b);
@@ -59,7 +59,7 @@ function lanes(laneBytes: number, ...numbers: readonly number[]): number[] {
 }
 
 /** punpckl / punpckh: lanes of both operands in turn, from the low or the high half. */
-function interleave(laneBytes: number, isHigh: boolean): InstructionTranslator {
+function interleave(laneBytes: number, isHigh: boolean): SseTranslation {
   const perHalf = 8 / laneBytes;
   const first = isHigh ? perHalf : 0;
   const order = Array.from({ length: perHalf }, (_, i) => [first + i, first + i + 2 * perHalf]).flat();
@@ -73,7 +73,7 @@ function fields(immediate: number): [number, number, number, number] {
 }
 
 /** pshufd, pshuflw, pshufhw: the destination is made of the source alone. */
-function shuffleSource(bytesOf: (immediate: number) => readonly number[]): InstructionTranslator {
+function shuffleSource(bytesOf: (immediate: number) => readonly number[]): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const source = emitter.temp(WasmType.V128);
@@ -87,7 +87,7 @@ function shuffleSource(bytesOf: (immediate: number) => readonly number[]): Instr
 
 const highWords = lanes(2, 1, 3, 5, 7, 9, 11, 13, 15);
 
-function multiplyHigh(low: number, high: number): InstructionTranslator {
+function multiplyHigh(low: number, high: number): SseTranslation {
   return combine(({ code }, a, b) => {
     for (const opcode of [low, high]) {
       code.get(a);
@@ -128,7 +128,7 @@ const sumOfDifferences = combine((emitter, a, b) => {
 });
 
 /** Shifts of all lanes by an immediate or by the low quadword of the source; wasm would take the count modulo. */
-function shift(opcode: number, laneBits: number, isArithmetic = false): InstructionTranslator {
+function shift(opcode: number, laneBits: number, isArithmetic = false): SseTranslation {
   return (emitter, instruction) => {
     const { code } = emitter;
     const target = xmmAt(instruction, 0);
@@ -175,7 +175,7 @@ function shift(opcode: number, laneBits: number, isArithmetic = false): Instruct
 }
 
 /** pslldq, psrldq. */
-function shiftBytes(isLeft: boolean): InstructionTranslator {
+function shiftBytes(isLeft: boolean): SseTranslation {
   return (emitter, instruction) => {
     const count = Math.min(immediateAt(instruction, 1), 16);
     const target = xmmAt(instruction, 0);
@@ -188,7 +188,7 @@ function shiftBytes(isLeft: boolean): InstructionTranslator {
   };
 }
 
-function signBits(opcode: number): InstructionTranslator {
+function signBits(opcode: number): SseTranslation {
   return (emitter, instruction) => {
     emitter.pushXmm(xmmAt(instruction, 1));
     emitter.code.simd(opcode);
@@ -228,92 +228,98 @@ const andNot = combine(({ code }, a, b) => {
   code.simd(Simd.AndNot);
 });
 
-export const sseIntegerTable: InstructionTable = {
-  Pand: direct(Simd.And),
-  Andps: direct(Simd.And),
-  Andpd: direct(Simd.And),
-  Pandn: andNot,
-  Andnps: andNot,
-  Andnpd: andNot,
-  Por: direct(Simd.Or),
-  Orps: direct(Simd.Or),
-  Orpd: direct(Simd.Or),
-  Pxor: direct(Simd.Xor),
-  Xorps: direct(Simd.Xor),
-  Xorpd: direct(Simd.Xor),
-  Paddb: direct(Simd.I8x16Add),
-  Paddw: direct(Simd.I16x8Add),
-  Paddd: direct(Simd.I32x4Add),
-  Paddq: direct(Simd.I64x2Add),
-  Paddsb: direct(Simd.I8x16AddSatS),
-  Paddsw: direct(Simd.I16x8AddSatS),
-  Paddusb: direct(Simd.I8x16AddSatU),
-  Paddusw: direct(Simd.I16x8AddSatU),
-  Psubb: direct(Simd.I8x16Sub),
-  Psubw: direct(Simd.I16x8Sub),
-  Psubd: direct(Simd.I32x4Sub),
-  Psubq: direct(Simd.I64x2Sub),
-  Psubsb: direct(Simd.I8x16SubSatS),
-  Psubsw: direct(Simd.I16x8SubSatS),
-  Psubusb: direct(Simd.I8x16SubSatU),
-  Psubusw: direct(Simd.I16x8SubSatU),
-  Pmullw: direct(Simd.I16x8Mul),
-  Pmulhw: multiplyHigh(Simd.I32x4ExtMulLowI16x8S, Simd.I32x4ExtMulHighI16x8S),
-  Pmulhuw: multiplyHigh(Simd.I32x4ExtMulLowI16x8U, Simd.I32x4ExtMulHighI16x8U),
-  Pmuludq: multiplyEvenDoublewords,
-  Pmaddwd: direct(Simd.I32x4DotI16x8S),
-  Psadbw: sumOfDifferences,
-  Pavgb: direct(Simd.I8x16AvgrU),
-  Pavgw: direct(Simd.I16x8AvgrU),
-  Pminub: direct(Simd.I8x16MinU),
-  Pmaxub: direct(Simd.I8x16MaxU),
-  Pminsw: direct(Simd.I16x8MinS),
-  Pmaxsw: direct(Simd.I16x8MaxS),
-  Pcmpeqb: direct(Simd.I8x16Eq),
-  Pcmpeqw: direct(Simd.I16x8Eq),
-  Pcmpeqd: direct(Simd.I32x4Eq),
-  Pcmpgtb: direct(Simd.I8x16GtS),
-  Pcmpgtw: direct(Simd.I16x8GtS),
-  Pcmpgtd: direct(Simd.I32x4GtS),
-  Packsswb: direct(Simd.I8x16NarrowI16x8S),
-  Packuswb: direct(Simd.I8x16NarrowI16x8U),
-  Packssdw: direct(Simd.I16x8NarrowI32x4S),
-  Punpcklbw: interleave(1, false),
-  Punpcklwd: interleave(2, false),
-  Punpckldq: interleave(4, false),
-  Punpcklqdq: interleave(8, false),
-  Punpckhbw: interleave(1, true),
-  Punpckhwd: interleave(2, true),
-  Punpckhdq: interleave(4, true),
-  Punpckhqdq: interleave(8, true),
-  Unpcklps: interleave(4, false),
-  Unpckhps: interleave(4, true),
-  Unpcklpd: interleave(8, false),
-  Unpckhpd: interleave(8, true),
-  Pshufd: shuffleSource((immediate) => lanes(4, ...fields(immediate))),
-  Pshuflw: shuffleSource((immediate) => lanes(2, ...fields(immediate), 4, 5, 6, 7)),
-  Pshufhw: shuffleSource((immediate) => lanes(2, 0, 1, 2, 3, ...fields(immediate).map((lane) => lane + 4))),
-  Shufps: shuffle((instruction) => {
-    const [a, b, c, d] = fields(immediateAt(instruction, 2));
-    return lanes(4, a, b, c + 4, d + 4);
-  }),
-  Shufpd: shuffle((instruction) => {
-    const immediate = immediateAt(instruction, 2);
-    return lanes(8, immediate & 1, 2 + ((immediate >> 1) & 1));
-  }),
-  Psllw: shift(Simd.I16x8Shl, 16),
-  Pslld: shift(Simd.I32x4Shl, 32),
-  Psllq: shift(Simd.I64x2Shl, 64),
-  Psrlw: shift(Simd.I16x8ShrU, 16),
-  Psrld: shift(Simd.I32x4ShrU, 32),
-  Psrlq: shift(Simd.I64x2ShrU, 64),
-  Psraw: shift(Simd.I16x8ShrS, 16, true),
-  Psrad: shift(Simd.I32x4ShrS, 32, true),
-  Pslldq: shiftBytes(true),
-  Psrldq: shiftBytes(false),
-  Pmovmskb: signBits(Simd.I8x16Bitmask),
-  Movmskps: signBits(Simd.I32x4Bitmask),
-  Movmskpd: signBits(Simd.I64x2Bitmask),
-  Pextrw: extractWord,
-  Pinsrw: insertWord,
-};
+export const sseIntegerTranslations: ReadonlyMap<Mnemonic, SseTranslation> = new Map<Mnemonic, SseTranslation>([
+  [Mnemonic.Pand, direct(Simd.And)],
+  [Mnemonic.Andps, direct(Simd.And)],
+  [Mnemonic.Andpd, direct(Simd.And)],
+  [Mnemonic.Pandn, andNot],
+  [Mnemonic.Andnps, andNot],
+  [Mnemonic.Andnpd, andNot],
+  [Mnemonic.Por, direct(Simd.Or)],
+  [Mnemonic.Orps, direct(Simd.Or)],
+  [Mnemonic.Orpd, direct(Simd.Or)],
+  [Mnemonic.Pxor, direct(Simd.Xor)],
+  [Mnemonic.Xorps, direct(Simd.Xor)],
+  [Mnemonic.Xorpd, direct(Simd.Xor)],
+  [Mnemonic.Paddb, direct(Simd.I8x16Add)],
+  [Mnemonic.Paddw, direct(Simd.I16x8Add)],
+  [Mnemonic.Paddd, direct(Simd.I32x4Add)],
+  [Mnemonic.Paddq, direct(Simd.I64x2Add)],
+  [Mnemonic.Paddsb, direct(Simd.I8x16AddSatS)],
+  [Mnemonic.Paddsw, direct(Simd.I16x8AddSatS)],
+  [Mnemonic.Paddusb, direct(Simd.I8x16AddSatU)],
+  [Mnemonic.Paddusw, direct(Simd.I16x8AddSatU)],
+  [Mnemonic.Psubb, direct(Simd.I8x16Sub)],
+  [Mnemonic.Psubw, direct(Simd.I16x8Sub)],
+  [Mnemonic.Psubd, direct(Simd.I32x4Sub)],
+  [Mnemonic.Psubq, direct(Simd.I64x2Sub)],
+  [Mnemonic.Psubsb, direct(Simd.I8x16SubSatS)],
+  [Mnemonic.Psubsw, direct(Simd.I16x8SubSatS)],
+  [Mnemonic.Psubusb, direct(Simd.I8x16SubSatU)],
+  [Mnemonic.Psubusw, direct(Simd.I16x8SubSatU)],
+  [Mnemonic.Pmullw, direct(Simd.I16x8Mul)],
+  [Mnemonic.Pmulhw, multiplyHigh(Simd.I32x4ExtMulLowI16x8S, Simd.I32x4ExtMulHighI16x8S)],
+  [Mnemonic.Pmulhuw, multiplyHigh(Simd.I32x4ExtMulLowI16x8U, Simd.I32x4ExtMulHighI16x8U)],
+  [Mnemonic.Pmuludq, multiplyEvenDoublewords],
+  [Mnemonic.Pmaddwd, direct(Simd.I32x4DotI16x8S)],
+  [Mnemonic.Psadbw, sumOfDifferences],
+  [Mnemonic.Pavgb, direct(Simd.I8x16AvgrU)],
+  [Mnemonic.Pavgw, direct(Simd.I16x8AvgrU)],
+  [Mnemonic.Pminub, direct(Simd.I8x16MinU)],
+  [Mnemonic.Pmaxub, direct(Simd.I8x16MaxU)],
+  [Mnemonic.Pminsw, direct(Simd.I16x8MinS)],
+  [Mnemonic.Pmaxsw, direct(Simd.I16x8MaxS)],
+  [Mnemonic.Pcmpeqb, direct(Simd.I8x16Eq)],
+  [Mnemonic.Pcmpeqw, direct(Simd.I16x8Eq)],
+  [Mnemonic.Pcmpeqd, direct(Simd.I32x4Eq)],
+  [Mnemonic.Pcmpgtb, direct(Simd.I8x16GtS)],
+  [Mnemonic.Pcmpgtw, direct(Simd.I16x8GtS)],
+  [Mnemonic.Pcmpgtd, direct(Simd.I32x4GtS)],
+  [Mnemonic.Packsswb, direct(Simd.I8x16NarrowI16x8S)],
+  [Mnemonic.Packuswb, direct(Simd.I8x16NarrowI16x8U)],
+  [Mnemonic.Packssdw, direct(Simd.I16x8NarrowI32x4S)],
+  [Mnemonic.Punpcklbw, interleave(1, false)],
+  [Mnemonic.Punpcklwd, interleave(2, false)],
+  [Mnemonic.Punpckldq, interleave(4, false)],
+  [Mnemonic.Punpcklqdq, interleave(8, false)],
+  [Mnemonic.Punpckhbw, interleave(1, true)],
+  [Mnemonic.Punpckhwd, interleave(2, true)],
+  [Mnemonic.Punpckhdq, interleave(4, true)],
+  [Mnemonic.Punpckhqdq, interleave(8, true)],
+  [Mnemonic.Unpcklps, interleave(4, false)],
+  [Mnemonic.Unpckhps, interleave(4, true)],
+  [Mnemonic.Unpcklpd, interleave(8, false)],
+  [Mnemonic.Unpckhpd, interleave(8, true)],
+  [Mnemonic.Pshufd, shuffleSource((immediate) => lanes(4, ...fields(immediate)))],
+  [Mnemonic.Pshuflw, shuffleSource((immediate) => lanes(2, ...fields(immediate), 4, 5, 6, 7))],
+  [Mnemonic.Pshufhw, shuffleSource((immediate) => lanes(2, 0, 1, 2, 3, ...fields(immediate).map((lane) => lane + 4)))],
+  [
+    Mnemonic.Shufps,
+    shuffle((instruction) => {
+      const [a, b, c, d] = fields(immediateAt(instruction, 2));
+      return lanes(4, a, b, c + 4, d + 4);
+    }),
+  ],
+  [
+    Mnemonic.Shufpd,
+    shuffle((instruction) => {
+      const immediate = immediateAt(instruction, 2);
+      return lanes(8, immediate & 1, 2 + ((immediate >> 1) & 1));
+    }),
+  ],
+  [Mnemonic.Psllw, shift(Simd.I16x8Shl, 16)],
+  [Mnemonic.Pslld, shift(Simd.I32x4Shl, 32)],
+  [Mnemonic.Psllq, shift(Simd.I64x2Shl, 64)],
+  [Mnemonic.Psrlw, shift(Simd.I16x8ShrU, 16)],
+  [Mnemonic.Psrld, shift(Simd.I32x4ShrU, 32)],
+  [Mnemonic.Psrlq, shift(Simd.I64x2ShrU, 64)],
+  [Mnemonic.Psraw, shift(Simd.I16x8ShrS, 16, true)],
+  [Mnemonic.Psrad, shift(Simd.I32x4ShrS, 32, true)],
+  [Mnemonic.Pslldq, shiftBytes(true)],
+  [Mnemonic.Psrldq, shiftBytes(false)],
+  [Mnemonic.Pmovmskb, signBits(Simd.I8x16Bitmask)],
+  [Mnemonic.Movmskps, signBits(Simd.I32x4Bitmask)],
+  [Mnemonic.Movmskpd, signBits(Simd.I64x2Bitmask)],
+  [Mnemonic.Pextrw, extractWord],
+  [Mnemonic.Pinsrw, insertWord],
+]);
