@@ -1,6 +1,8 @@
 /** Every component of the kernel, one line each. Order gives the layout of the kernel's image, so append. */
 import type { KernelComponent } from './declare/nt-routine.ts';
 import { exPool } from './ex/pool-exports.ts';
+import { ioDevices } from './io/device-exports.ts';
+import { ioIrpInternals, ioIrps } from './io/irp-exports.ts';
 import { ioDriverLoading } from './io/driver-loading.ts';
 import { ioServiceInternals, ioSystemServices } from './io/system-services.ts';
 import { kdBugCheck } from './kd/bug-check-exports.ts';
@@ -48,6 +50,9 @@ export const kernelComponents: readonly KernelComponent[] = [
   rtlUnwinding,
   exPool,
   ioDriverLoading,
+  ioDevices,
+  ioIrps,
+  ioIrpInternals,
   ioSystemServices,
   ioServiceInternals,
   keInterruptInternals,

@@ -4,7 +4,7 @@
  */
 import { assert, unreachable } from '../base/errors.ts';
 import { type StoreCell, Stores, type StoresSnapshot } from '../base/store.ts';
-import { type Va, vaAdd } from '../base/va.ts';
+import { type Va, vaAdd, vaToU64 } from '../base/va.ts';
 import { Cpu, type CpuExit } from '../engine/cpu/cpu.ts';
 import { Gpr } from '../engine/cpu/state.ts';
 import { GuestFault } from '../engine/memory/guest-fault.ts';
@@ -367,7 +367,11 @@ export class Nt {
         stacks.push({ thread, stack: this.currentStack() });
       } else if (thread.context !== undefined && thread.state !== 'idle') {
         const { gpr, rip, xmm } = thread.context;
-        const stack = this.exceptions.walkStackFrom({ rip, gpr: gpr.slice(), xmm: xmm.slice() });
+        const stack = this.exceptions.walkStackFrom({
+          rip: vaToU64(rip),
+          gpr: BigUint64Array.from(gpr),
+          xmm: BigUint64Array.from(xmm),
+        });
         stacks.push({ thread, stack: thread.wait === undefined ? stack : [thread.wait.routine, ...stack] });
       }
     }

@@ -330,7 +330,6 @@ export class Life {
   private opened(act: Step & { readonly verb: 'open' }, status: number): void {
     if (ntSuccess(status)) {
       const handle = this.nt.memory.readI64AsNumber(this.state.handleAt);
-      this.nt.objects.setGrantedAccess(handle, fileAllAccess);
       this.change({ files: [...this.state.files, { name: act.name, handle }] });
     }
     this.answer(act.text, status);

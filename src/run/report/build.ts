@@ -80,7 +80,7 @@ function reportBugCheck(bugCheck: BugCheck): ReportBugCheck {
   const [p1, p2, p3, p4] = bugCheck.parameters;
   return {
     code: `0x${bugCheck.code.toString(16).toUpperCase()}`,
-    name: bugCheckName(bugCheck.code),
+    name: bugCheckName(bugCheck.code) ?? 'UNKNOWN',
     parameters: [p1, p2, p3, p4].map(bugCheckParameterText) as unknown as ReportBugCheck['parameters'],
     summary: bugCheck.summary,
   };

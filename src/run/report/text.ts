@@ -1,0 +1,278 @@
+/** The report as text: verdict first, then the reasons, what was found and where, and the counters. */
+import * as ntstatus from '../../nt/ntstatus.ts';
+import { defaultFlags } from '../../verifier/core/options.ts';
+import { bugCheckLines } from './bug-check-arguments.ts';
+import { printable } from './printable.ts';
+import type { CountersReport, Leak, PoolCountersReport, Report, Site, StepReport, Verdict } from './report.ts';
+
+/** How emphasis is shown; the text alone says everything. */
+export interface TextStyle {
+  verdict(verdict: Verdict, text: string): string;
+  strong(text: string): string;
+  faint(text: string): string;
+}
+
+export const plainStyle: TextStyle = {
+  verdict: (_verdict, text) => text,
+  strong: (text) => text,
+  faint: (text) => text,
+};
+
+/** More frames than that are counted, not shown. The JSON report has them all. */
+const mostFrames = 32;
+/** Bytes of a request's output that are shown. */
+const mostOutputBytes = 32;
+
+/** The text view of a report, with a line feed at its end. What the driver chose is shown by {@link printable}. */
+export function reportText(report: Report, style: TextStyle = plainStyle): string {
+  const sections = [
+    verdictSection(report, style),
+    bugCheckSection(report, style),
+    leakSection(report, style),
+    violationSection(report, style),
+    unsupportedSection(report, style),
+    threadSection(report, style),
+    stepSection(report, style),
+    debugOutputSection(report, style),
+    counterSection(report, style),
+    [footer(report, style)],
+  ];
+  return `${sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')}\n`;
+}
+
+/** The first line: `VIOLATION  leaky.sys  bug check 0xC4 (…) parameter 1 0x62: …`. */
+export function verdictLine(report: Report, style: TextStyle = plainStyle): string {
+  const word = style.verdict(report.verdict, report.verdict.toUpperCase());
+  return `${word}  ${printable(report.driver.name)}  ${printable(headline(report))}`;
+}
+
+function headline(report: Report): string {
+  const { bugCheck, leaks, violations, reasons, verdict } = report;
+  if (bugCheck !== null) {
+    return `bug check ${bugCheck.code} (${bugCheck.name}) parameter 1 ${bugCheck.parameters[0]}: ${bugCheck.summary}`;
+  }
+  if (verdict === 'violation') {
+    return [
+      ...(leaks.length > 0 ? [`${totalOf(leaks)} left behind`] : []),
+      ...violations.map(({ summary }) => summary),
+    ].join('; ');
+  }
+  return verdict === 'clean' ? 'unloaded, and left nothing behind' : (reasons[0] ?? '');
+}
+
+function verdictSection(report: Report, style: TextStyle): string[] {
+  const lines = [verdictLine(report, style)];
+  const isFirstShown = report.bugCheck === null && (report.verdict === 'incomplete' || report.verdict === 'error');
+  for (const reason of report.reasons.slice(isFirstShown ? 1 : 0)) lines.push(`  ${printable(reason)}`);
+  for (const note of report.notes) lines.push(style.faint(`  note: ${printable(note)}`));
+  if (report.driverEntryStatus !== null && !isSuccess(report.driverEntryStatus)) {
+    lines.push(`  DriverEntry returned ${statusWithName(report.driverEntryStatus)}`);
+  }
+  return lines;
+}
+
+function bugCheckSection({ bugCheck, driver }: Report, style: TextStyle): string[] {
+  if (bugCheck === null) return [];
+  const [heading, ...lines] = bugCheckLines(bugCheck, driver.name);
+  return [style.strong(printable(heading as string)), ...lines.map(printableButTabs)];
+}
+
+function leakSection({ leaks }: Report, style: TextStyle): string[] {
+  if (leaks.length === 0) return [];
+  const lines = [style.strong(`Leaked: ${totalOf(leaks)}`)];
+  for (const leak of leaks) {
+    lines.push(`  ${leakLine(leak)}`);
+    if (leak.site !== null) lines.push(`    at ${style.strong(siteText(leak.site))}`);
+    lines.push(...stackLines(leak.stack, '      ', style));
+  }
+  return lines;
+}
+
+function leakLine(leak: Leak): string {
+  const what = [
+    leak.kind,
+    ...(leak.tag === null ? [] : [printable(leak.tag)]),
+    ...(leak.name === undefined ? [] : [printable(leak.name)]),
+    ...(leak.poolType === null ? [] : [leak.poolType]),
+  ].join('  ');
+  const size = leak.bytes === 0 ? '' : `  ${plural(leak.bytes, 'byte')}`;
+  const blocks = leak.count === 1 ? `at ${leak.address}` : `in ${leak.count} blocks, the first at ${leak.address}`;
+  return `${what}${size}  ${blocks}`;
+}
+
+function totalOf(leaks: readonly Leak[]): string {
+  const count = leaks.reduce((sum, leak) => sum + leak.count, 0);
+  const bytes = leaks.reduce((sum, leak) => sum + leak.bytes, 0);
+  return `${plural(count, 'allocation')}, ${plural(bytes, 'byte')}`;
+}
+
+function violationSection({ violations, bugCheck, driver }: Report, style: TextStyle): string[] {
+  if (violations.length === 0) return [];
+  const lines = [style.strong('Violations')];
+  for (const violation of violations) {
+    lines.push(`  ${printable(violation.kind)}: ${printable(violation.summary)}`);
+    const own = violation.bugCheck;
+    // The bug check that ended the life stands above.
+    if (own !== null && (own.code !== bugCheck?.code || own.parameters.join() !== bugCheck.parameters.join())) {
+      lines.push(...bugCheckLines(own, driver.name).map((line) => `    ${printableButTabs(line)}`));
+    }
+    if (violation.site !== null) lines.push(`    at ${style.strong(siteText(violation.site))}`);
+    lines.push(...stackLines(violation.stack, '      ', style));
+  }
+  return lines;
+}
+
+function unsupportedSection({ unsupported }: Report, style: TextStyle): string[] {
+  if (unsupported.length === 0) return [];
+  const lines = [style.strong('Not supported')];
+  for (const use of unsupported) {
+    lines.push(`  ${use.kind}  ${printable(use.name)}${use.calls > 1 ? `  ${use.calls} times` : ''}`);
+    if (use.site !== null) lines.push(`    at ${siteText(use.site)}`);
+  }
+  return lines;
+}
+
+function threadSection({ threads }: Report, style: TextStyle): string[] {
+  if (threads.length === 0) return [];
+  const lines = [style.strong('Threads')];
+  for (const thread of threads) {
+    lines.push(`  thread ${thread.id}: ${printable(thread.state)}`);
+    lines.push(...stackLines(thread.stack, '    ', style));
+  }
+  return lines;
+}
+
+function stepSection({ scenario }: Report, style: TextStyle): string[] {
+  if (scenario.steps.length === 0) return [];
+  const texts = scenario.steps.map(({ step }) => printable(step));
+  const width = Math.min(60, Math.max(...texts.map((text) => text.length)));
+  return [
+    style.strong('Steps'),
+    ...scenario.steps.map((step, index) => `  ${(texts[index] as string).padEnd(width)}  ${stepResult(step)}`),
+  ];
+}
+
+function stepResult({ status, information, output }: StepReport): string {
+  const bytes = output.length / 2;
+  const shown = output.slice(0, mostOutputBytes * 2);
+  const data = output === '' ? '' : `: ${printable(shown)}${bytes > mostOutputBytes ? '…' : ''}`;
+  const count = information === 0 && output === '' ? '' : `  ${plural(information, 'byte')}`;
+  return `${statusWithName(status)}${count}${data}`;
+}
+
+function debugOutputSection({ debugOutput }: Report, style: TextStyle): string[] {
+  if (debugOutput.length === 0) return [];
+  // A driver's text comes with its own line ends, or with none.
+  const lines = debugOutput.flatMap((text) => text.replace(/\r?\n$/, '').split(/\r?\n/));
+  return [style.strong('Debug output'), ...lines.map((line) => `  ${printable(line)}`)];
+}
+
+/** Driver Verifier Manager's pages: global counters, then each driver's, paged pool first. Left out: not counted yet. */
+function counterSection({ counters }: Report, style: TextStyle): string[] {
+  const globals: readonly (readonly [string, number])[] = [
+    ['Pool Allocations Attempted', counters.poolAllocationsAttempted],
+    ['Pool Allocations Succeeded', counters.poolAllocationsSucceeded],
+    ['Pool Allocations Without Tag', counters.poolAllocationsWithoutTag],
+    ['Pool Allocations Failed', counters.poolAllocationsFailed],
+    ['Pool Allocations Not Tracked', counters.poolAllocationsNotTracked],
+  ];
+  return [
+    style.strong('Global counters'),
+    ...globals.map(([name, value]) => `  ${name.padEnd(30)}${column(value)}`),
+    ...counters.drivers.flatMap((driver) => driverCounters(driver, style)),
+  ];
+}
+
+function driverCounters(driver: CountersReport['drivers'][number], style: TextStyle): string[] {
+  const rows: readonly (readonly [string, keyof PoolCountersReport])[] = [
+    ['Current Number of Allocations', 'currentAllocations'],
+    ['Current Bytes Allocated', 'currentBytes'],
+    ['Peak Number of Allocations', 'peakAllocations'],
+    ['Peak Bytes Allocated', 'peakBytes'],
+  ];
+  return [
+    '',
+    `${style.strong(printable(driver.name).padEnd(32))}${column('Paged Pool')}${column('Nonpaged Pool')}`,
+    ...rows.map(
+      ([name, key]) => `  ${name.padEnd(30)}${column(driver.pagedPool[key])}${column(driver.nonPagedPool[key])}`,
+    ),
+  ];
+}
+
+function column(value: number | string): string {
+  return String(value).padStart(15);
+}
+
+function footer({ options, driver, scenario, host }: Report, style: TextStyle): string {
+  const missing = options.notImplemented.length === 0 ? '' : `; not available: ${options.notImplemented.join(', ')}`;
+  return [
+    `Options: ${options.active.join(', ') || 'none'} (${options.flags})${missing}`,
+    `Symbols: ${printable(driver.symbols)}`,
+    `Seed ${scenario.seed}, ${host.durationMs} ms`,
+  ]
+    .map((line) => style.faint(line))
+    .join('\n');
+}
+
+// ---- places
+
+/** `leaky!DriverEntry+0x1f [leaky.c @ 42]`, as WinDbg writes it; an inlined function has no offset of its own. */
+export function siteText(site: Site): string {
+  const name =
+    site.function === undefined
+      ? `${site.module}+${site.offset}`
+      : `${site.module}!${site.function}${site.inlined || site.offset === '0x0' ? '' : `+${site.offset}`}`;
+  const source = site.file === undefined ? '' : ` [${site.file}${site.line === undefined ? '' : ` @ ${site.line}`}]`;
+  return printable(`${name}${source}${site.inlined ? ' (inlined)' : ''}`);
+}
+
+function stackLines(stack: readonly Site[], indent: string, style: TextStyle): string[] {
+  const lines = stack.slice(0, mostFrames).map((site) => style.faint(`${indent}${siteText(site)}`));
+  if (stack.length > mostFrames) lines.push(style.faint(`${indent}… ${stack.length - mostFrames} more`));
+  return lines;
+}
+
+// ---- words
+
+/** Name of each status by its value; the namespace's names come in alphabetical order, and the first one stays. */
+const statusNames: ReadonlyMap<number, string> = new Map(
+  Object.entries(ntstatus)
+    .filter((entry): entry is [string, number] => typeof entry[1] === 'number')
+    .reverse()
+    .map(([name, value]) => [value, name]),
+);
+
+function statusWithName(status: string): string {
+  const name = statusNames.get(Number(status));
+  return name === undefined ? status : `${status} ${name}`;
+}
+
+function isSuccess(status: string): boolean {
+  return ntstatus.ntSuccess(Number(status));
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+function printableButTabs(line: string): string {
+  return line.split('\t').map(printable).join('\t');
+}
+
+// ---- the command that repeats a run
+
+/** The arguments after `poolproof` that repeat the run, quoted for a POSIX shell. */
+export function repeatArguments(report: Report, steps: readonly string[]): string {
+  const words = [report.driver.path ?? report.driver.name, '--seed', String(report.scenario.seed)];
+  if (Number(report.options.flags) !== defaultFlags) words.push('--flags', report.options.flags);
+  for (const step of steps) words.push('--do', step);
+  return words.map(shellQuoted).join(' ');
+}
+
+/** A word as a POSIX shell takes it literally. */
+export function shellQuoted(word: string): string {
+  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,61 @@
+/** Snapshots at every call of the kernel, each restored into a fresh machine, must lead to the same rest of the life. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { Machine, type MachineSnapshot } from '../src/run/machine.ts';
+import { buildReport } from '../src/run/report/build.ts';
+import { parseStep } from '../src/run/scenario/step.ts';
+import { defaultFlags } from '../src/verifier/core/options.ts';
+
+interface ExpectedRun {
+  readonly name: string;
+  readonly steps: readonly { readonly step: string }[];
+}
+
+const expected = JSON.parse(readFileSync('drivers/expected.json', 'utf8')) as {
+  drivers: { name: string; sys: string; runs: ExpectedRun[] }[];
+};
+
+function machineFor(sys: string, run: ExpectedRun): Machine {
+  return new Machine({
+    driver: { name: sys.slice(sys.lastIndexOf('/') + 1), path: null, bytes: new Uint8Array(readFileSync(sys)) },
+    symbolFiles: [],
+    steps: run.steps.length === 0 ? undefined : run.steps.map(({ step }) => parseStep(step)),
+    flags: defaultFlags,
+    seed: 7,
+    instructionLimit: 1e9,
+  });
+}
+
+/** One line for each call: who called what, when. */
+function traceCalls(machine: Machine, onCall: (trace: readonly string[]) => void = () => {}): string[] {
+  const trace: string[] = [];
+  machine.nt.events.on('exportCalled', ({ name, returnAddress }) => {
+    onCall(trace);
+    trace.push(`${name} from ${returnAddress} at ${machine.nt.cpu.retired} ${machine.nt.cpu.state.gpr(1)}`);
+  });
+  return trace;
+}
+
+const lives = expected.drivers.flatMap(({ name, sys, runs }) =>
+  ['leaky-mailbox', 'clean-channel', 'clean-bringup'].includes(name) ? runs.map((run) => ({ title: `${name} ${run.name}`, sys, run })) : [],
+);
+
+describe('restoring a snapshot into a fresh machine', () => {
+  it.each(lives)('gives the same rest of the life: $title', ({ sys, run }) => {
+    const first = machineFor(sys, run);
+    const snapshots: { at: number; snapshot: MachineSnapshot }[] = [];
+    const trace = traceCalls(first, ({ length }) => snapshots.push({ at: length, snapshot: first.snapshot() }));
+    first.run();
+    const report = buildReport(first);
+    expect(snapshots.length).toBeGreaterThan(10);
+    for (const { at, snapshot } of snapshots) {
+      const second = machineFor(sys, run);
+      second.restore(snapshot);
+      const rest = traceCalls(second);
+      second.run();
+      // The call at which the snapshot was taken is performed again.
+      expect(rest).toEqual(trace.slice(at));
+      expect(buildReport(second)).toEqual(report);
+    }
+  });
+});
