@@ -8,7 +8,7 @@
  */
 import { assert } from '../../base/errors.ts';
 import type { Va } from '../../base/va.ts';
-import { Access, cpuStateOffset, scratchOffset, systemSpaceHigh32 } from '../memory/layout.ts';
+import { Access, cpuStateOffset, PageEntry, scratchOffset } from '../memory/layout.ts';
 import type { ExitKind, ExitSite } from './exit-site.ts';
 import type { Instruction, MemoryOperand, Operand } from './instruction.ts';
 import { type FlagsKind, LazyFlags, type PendingFlags, sized } from './lazy-flags.ts';
@@ -440,44 +440,34 @@ export class Emitter {
     return offset;
   }
 
+  /** Pushes the wasm offset, or goes to `slow`; see {@link PageEntry}. Returns a local that may take it. */
   private pushFastOffset(address: number, bytes: number, access: Access, slow: Label): number {
     const { code } = this;
     const low = this.temp(WasmType.I32);
     const entry = this.temp(WasmType.I32);
     code.get(address);
-    code.i64(32);
-    code.op(Op.I64ShrU, Op.I32WrapI64);
-    code.i32(systemSpaceHigh32);
-    code.op(Op.I32Ne);
-    code.brIf(slow);
-    code.get(address);
     code.op(Op.I32WrapI64);
     code.tee(low);
-    code.i32(12);
+    code.i32(12 - PageEntry.SizeShift);
     code.op(Op.I32ShrU);
-    code.i32(2);
-    code.op(Op.I32Shl);
+    code.i32(0xfffff << PageEntry.SizeShift);
+    code.op(Op.I32And);
     this.pushState32(StateOffset.PageTable);
     code.op(Op.I32Add);
-    code.memory(Op.I32Load);
     code.tee(entry);
-    code.i32(access);
-    code.op(Op.I32And, Op.I32Eqz);
-    code.brIf(slow);
+    code.memory(Op.I64Load, access === Access.Write ? PageEntry.WriteTag : PageEntry.ReadTag);
+    code.get(address);
     if (bytes > 1) {
-      code.get(low);
-      code.i32(0xfff);
-      code.op(Op.I32And);
-      code.i32(0x1000 - bytes);
-      code.op(Op.I32GtU);
-      code.brIf(slow);
+      code.i64(bytes - 1);
+      code.op(Op.I64Add);
     }
-    code.get(entry);
-    code.i32(-0x1000);
-    code.op(Op.I32And);
+    code.i64(0xfff);
+    code.op(Op.I64Or, Op.I64Ne);
+    code.brIfUnlikely(slow);
     code.get(low);
-    code.i32(0xfff);
-    code.op(Op.I32And, Op.I32Or);
+    code.get(entry);
+    code.memory(Op.I32Load, PageEntry.Delta);
+    code.op(Op.I32Add);
     return entry;
   }
 
@@ -563,7 +553,7 @@ export class Emitter {
   leaveIf(site: number): void {
     this.code.i32(site);
     this.code.set(this.siteLocal);
-    this.code.brIf(this.exit());
+    this.code.brIfUnlikely(this.exit());
   }
 
   private leaveIfZero(site: number): void {

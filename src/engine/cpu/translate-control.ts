@@ -177,12 +177,12 @@ export function endWithCall(t: UnitTranslation, block: Block): boolean {
     else if (target !== undefined) pushSlotOf(emitter, target);
     code.callIndirect(unitType);
   }
-  code.brIf(labelOf(t.leaveLabel));
+  code.brIfUnlikely(labelOf(t.leaveLabel));
   code.i32(0);
   code.memory(Op.I64Load, cpuStateOffset + StateOffset.Rip);
   code.i64(instruction.next);
   code.op(Op.I64Ne);
-  code.brIf(labelOf(t.flatLabel));
+  code.brIfUnlikely(labelOf(t.flatLabel));
   t.loadFuel();
   flow.load();
   return true;
@@ -281,7 +281,7 @@ export function endHost(t: UnitTranslation, block: Block): boolean {
   code.i32(site);
   code.i32(setsCr8 ? from.index : -1);
   code.call(Import.HostInstruction);
-  code.brIf(labelOf(t.leaveLabel));
+  code.brIfUnlikely(labelOf(t.leaveLabel));
   t.loadFuel();
   if (t.unit.isStep) {
     emitter.leave(emitter.addSite('flat', undefined, 0, allFlags));
@@ -291,7 +291,7 @@ export function endHost(t: UnitTranslation, block: Block): boolean {
   code.memory(Op.I64Load, cpuStateOffset + StateOffset.Rip);
   code.i64(instruction.next);
   code.op(Op.I64Ne);
-  code.brIf(labelOf(t.flatLabel));
+  code.brIfUnlikely(labelOf(t.flatLabel));
   flow.load();
   return true;
 }

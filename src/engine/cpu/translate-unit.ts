@@ -16,7 +16,7 @@ import { StateOffset } from './state.ts';
 import { analyseFlow, type FlowShape } from './structure.ts';
 import { endExit, endHost, endWithCall, endWithTable, pushBranchCondition, tailJump } from './translate-control.ts';
 import { type Block, type Edge, successorsOf, type Unit } from './unit.ts';
-import { type Label, Op, WasmType } from './wasm-writer.ts';
+import { type FunctionBody, type Label, Op, WasmType } from './wasm-writer.ts';
 
 /** Where a direct call or jump to another unit goes: a function of the same module, or a slot of the table. */
 export type Callee =
@@ -34,7 +34,7 @@ export interface UnitEnvironment {
 }
 
 export interface TranslatedUnit {
-  readonly body: Uint8Array;
+  readonly body: FunctionBody;
   readonly sites: readonly ExitSite[];
   /** The unit reads flags that its caller, or a function it calls, left: only right with exact flags. */
   readonly needsExactFlags: boolean;

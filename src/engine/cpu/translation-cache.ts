@@ -14,7 +14,7 @@ import { findJumpTable } from './jump-table.ts';
 import { dispatchEntryOf } from './translate-control.ts';
 import { type Callee, translateUnit, type UnitEnvironment } from './translate-unit.ts';
 import { discoverUnit, edgesOf, type Unit, type UnitSource, type VaRange } from './unit.ts';
-import { type FunctionType, WasmType, writeModule } from './wasm-writer.ts';
+import { type FunctionBody, type FunctionType, WasmType, writeModule } from './wasm-writer.ts';
 
 export interface CacheOptions {
   readonly isExact: boolean;
@@ -238,7 +238,7 @@ export class TranslationCache {
   }
 
   private instantiate(
-    functions: readonly { type: number; body: Uint8Array; slot?: number; exportAs?: string }[],
+    functions: readonly { type: number; body: FunctionBody; slot?: number; exportAs?: string }[],
   ): WebAssembly.Instance {
     const bytes = writeModule({ types: functionTypes, imports: importedFunctions, functions });
     return new WebAssembly.Instance(new WebAssembly.Module(bytes), this.imports);

@@ -251,11 +251,22 @@ export class ByteWriter {
   }
 }
 
+export interface FunctionBody {
+  /** Locals, instructions, end. */
+  readonly bytes: Uint8Array;
+  /**
+   * Offsets in `bytes` of branches that are hardly ever taken, for the branch hint section: compilers that know it keep
+   * what lies behind them out of the way of the rest, registers above all.
+   */
+  readonly unlikelyBranches: readonly number[];
+}
+
 /** The body of one function. Local 0.. are its parameters; further ones are made with {@link newLocal}. */
 export class CodeWriter extends ByteWriter {
   private readonly locals: WasmType[] = [];
   private readonly parameters: number;
   private readonly insertions: Insertion[] = [];
+  private readonly unlikely: number[] = [];
   /** Open blocks. */
   depth = 0;
 
@@ -363,6 +374,12 @@ export class CodeWriter extends ByteWriter {
     this.unsigned(this.depth - label);
   }
 
+  /** As {@link brIf}, for a branch that is hardly ever taken; see {@link FunctionBody.unlikelyBranches}. */
+  brIfUnlikely(label: Label): void {
+    this.unlikely.push(this.length);
+    this.brIf(label);
+  }
+
   brTable(labels: readonly Label[], otherwise: Label): void {
     this.byte(Op.BrTable);
     this.unsigned(labels.length);
@@ -397,8 +414,8 @@ export class CodeWriter extends ByteWriter {
     this.insertions.push({ at: this.length, bytes: make });
   }
 
-  /** The entry of the code section: size, locals, instructions, end. */
-  finish(): Uint8Array {
+  /** The finished body. */
+  finish(): FunctionBody {
     assert(this.depth === 0, 'all blocks are closed');
     const body = new ByteWriter();
     const runs: { type: WasmType; count: number }[] = [];
@@ -413,18 +430,23 @@ export class CodeWriter extends ByteWriter {
       body.byte(run.type);
     }
     const code = this.take();
+    const unlikelyBranches: number[] = [];
     let done = 0;
+    let nextUnlikely = 0;
+    const copyUpTo = (end: number): void => {
+      for (; (this.unlikely[nextUnlikely] ?? end) < end; nextUnlikely++) {
+        unlikelyBranches.push(body.length + (this.unlikely[nextUnlikely] as number) - done);
+      }
+      body.bytes(code.subarray(done, end));
+      done = end;
+    };
     for (const insertion of this.insertions) {
-      body.bytes(code.subarray(done, insertion.at));
+      copyUpTo(insertion.at);
       body.bytes(insertion.bytes());
-      done = insertion.at;
     }
-    body.bytes(code.subarray(done));
+    copyUpTo(code.length);
     body.byte(Op.End);
-    const entry = new ByteWriter();
-    entry.unsigned(body.length);
-    entry.bytes(body.take());
-    return entry.take();
+    return { bytes: body.take(), unlikelyBranches };
   }
 
   private open(opcode: number, result?: WasmType): Label {
@@ -447,7 +469,7 @@ export interface ModuleParts {
   /** Functions: type, finished body, table slot and name to export under if any. */
   readonly functions: readonly {
     readonly type: number;
-    readonly body: Uint8Array;
+    readonly body: FunctionBody;
     readonly slot?: number;
     readonly exportAs?: string;
   }[];
@@ -508,11 +530,33 @@ export function writeModule(parts: ModuleParts): Uint8Array<ArrayBuffer> {
       w.unsigned(index);
     }
   });
+  section(out, 0, (w) => writeBranchHints(w, parts));
   section(out, 10, (w) => {
     w.unsigned(parts.functions.length);
-    for (const { body } of parts.functions) w.bytes(body);
+    for (const { body } of parts.functions) {
+      w.unsigned(body.bytes.length);
+      w.bytes(body.bytes);
+    }
   });
   return out.take().slice() as Uint8Array<ArrayBuffer>;
+}
+
+/** Reference: WebAssembly branch hinting proposal; engines without it ignore the section. */
+function writeBranchHints(w: ByteWriter, parts: ModuleParts): void {
+  const hinted = parts.functions.flatMap(({ body }, index) =>
+    body.unlikelyBranches.length === 0 ? [] : [{ body, index: parts.imports.length + index }],
+  );
+  w.name('metadata.code.branch_hint');
+  w.unsigned(hinted.length);
+  for (const { body, index } of hinted) {
+    w.unsigned(index);
+    w.unsigned(body.unlikelyBranches.length);
+    for (const offset of body.unlikelyBranches) {
+      w.unsigned(offset);
+      w.unsigned(1);
+      w.byte(0);
+    }
+  }
 }
 
 function importName(w: ByteWriter, name: string): void {

@@ -11,6 +11,8 @@ import { GuestFault } from './guest-fault.ts';
 import {
   Access,
   cpuStateOffset,
+  hostPageTableOffset,
+  PageEntry,
   PageFlag,
   pageMask,
   pageShift,
@@ -18,6 +20,7 @@ import {
   pageTableHighIrqlOffset,
   pageTableLowIrqlOffset,
   ramOffset,
+  systemSpaceHigh32,
   systemSpaceStart,
 } from './layout.ts';
 
@@ -344,7 +347,7 @@ export class GuestMemory {
     const inWindow = va - systemSpaceStart;
     if (inWindow >= 0 && inWindow < two32) {
       const low = inWindow >>> 0;
-      const entry = this.i32[(pageTableLowIrqlOffset >> 2) + (low >>> pageShift)] as number;
+      const entry = this.i32[(hostPageTableOffset >> 2) + (low >>> pageShift)] as number;
       if ((entry & access) !== 0) return (entry & ~pageMask) | (low & pageMask);
     }
     return this.slowOffsetOf(va, access);
@@ -510,9 +513,23 @@ export class GuestMemory {
       if (this.frameIsClean[frame] !== 0 || this.frameHasCode[frame] !== 0) access &= ~Access.Write;
       derived = this.frameOffset(frame) | access;
     }
-    this.i32[(pageTableLowIrqlOffset >> 2) + index] = derived;
-    this.i32[(pageTableHighIrqlOffset >> 2) + index] =
-      this.trimsPageable && (entry & PageFlag.Pageable) !== 0 ? 0 : derived;
+    this.i32[(hostPageTableOffset >> 2) + index] = derived;
+    this.setPageEntry(pageTableLowIrqlOffset, index, derived);
+    const isPagedOut = this.trimsPageable && (entry & PageFlag.Pageable) !== 0;
+    this.setPageEntry(pageTableHighIrqlOffset, index, isPagedOut ? 0 : derived);
+  }
+
+  private setPageEntry(table: number, index: number, derived: number): void {
+    const at = (table + (index << PageEntry.SizeShift)) >> 2;
+    const { i32 } = this;
+    const lastByte = (index << pageShift) | pageMask;
+    const isReadable = (derived & Access.Read) !== 0;
+    const isWritable = (derived & Access.Write) !== 0;
+    i32[at] = isReadable ? lastByte : 0;
+    i32[at + 1] = isReadable ? systemSpaceHigh32 : 0;
+    i32[at + 2] = isWritable ? lastByte : 0;
+    i32[at + 3] = isWritable ? systemSpaceHigh32 : 0;
+    i32[at + (PageEntry.Delta >> 2)] = (derived & ~pageMask) - (index << pageShift);
   }
 
   /** Whether pageable pages count as paged out at DISPATCH_LEVEL and above (Force IRQL checking). */

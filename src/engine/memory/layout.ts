@@ -18,11 +18,30 @@ export const scratchOffset = 0x2000;
 /** Direct-mapped table from guest address to function index: entries of {i64 va, i32 index, i32 unused}. */
 export const dispatchTableOffset = 0x10_0000;
 export const dispatchTableBits = 16;
-/** One i32 for each page of system space: offset of its frame, with the access bits that need no slow path. */
-export const pageTableLowIrqlOffset = 0x40_0000;
+/** One i32 for each page of system space: offset of its frame, with the access bits that need no slow path; for the host. */
+export const hostPageTableOffset = 0x40_0000;
+/**
+ * For translated code, one {@link PageEntry} for each page of system space. A write to a page whose frame must first be
+ * noted as changed does not match.
+ */
+export const pageTableLowIrqlOffset = 0x100_0000;
 /** The same without pageable pages; in force at DISPATCH_LEVEL and above. */
-export const pageTableHighIrqlOffset = 0x80_0000;
-export const ramOffset = 0x100_0000;
+export const pageTableHighIrqlOffset = 0x300_0000;
+export const ramOffset = 0x500_0000;
+
+/**
+ * What the translated code compares: an access of n bytes at `a` is in the page, allowed and within system space if
+ * (a + n - 1) | 0xFFF equals the tag; `a` + delta, cut to 32 bits, is its offset then. An entry of zeros never matches.
+ */
+export const PageEntry = {
+  /** i64, last address of the page if it may be read. */
+  ReadTag: 0,
+  /** i64, the same for writing. */
+  WriteTag: 8,
+  /** i32. */
+  Delta: 16,
+  SizeShift: 5,
+} as const;
 
 /** Access bits, in page-table entries and in requests. */
 export const Access = { Read: 1, Write: 2, Execute: 4 } as const;
