@@ -1,14 +1,28 @@
 /** Every component of the kernel, one line each. Order gives the layout of the kernel's image, so append. */
 import type { KernelComponent } from './declare/nt-routine.ts';
+import { exFastMutexes } from './ex/fast-mutex-exports.ts';
 import { exPool } from './ex/pool-exports.ts';
 import { ioDevices } from './io/device-exports.ts';
-import { ioIrpInternals, ioIrps } from './io/irp-exports.ts';
 import { ioDriverLoading } from './io/driver-loading.ts';
+import { ioIrpInternals, ioIrps } from './io/irp-exports.ts';
 import { ioServiceInternals, ioSystemServices } from './io/system-services.ts';
 import { kdBugCheck } from './kd/bug-check-exports.ts';
 import { kdDebugPrint } from './kd/debug-print.ts';
+import { keEvents } from './ke/event-exports.ts';
 import { keInterruptInternals } from './ke/interrupts.ts';
+import { keIrql } from './ke/irql-exports.ts';
+import { keMutexes } from './ke/mutex-exports.ts';
+import { keProcessors } from './ke/processor-exports.ts';
 import { keThreadInternals } from './ke/scheduler.ts';
+import { keSpinLocks } from './ke/spin-lock-exports.ts';
+import { keDpcs, keTimers } from './ke/timer-exports.ts';
+import { keWaits } from './ke/wait-exports.ts';
+import { mmAddresses } from './mm/address-exports.ts';
+import { mmContiguousMemory } from './mm/contiguous-exports.ts';
+import { mmMappingAddresses } from './mm/mapping-addresses.ts';
+import { ioMdls, mmMdls } from './mm/mdl-exports.ts';
+import { mmPageAllocations } from './mm/page-allocation-exports.ts';
+import { mmPhysicalMemory } from './mm/physical-exports.ts';
 import { rtlArithmetic } from './rtl/arithmetic.ts';
 import { rtlBitmaps } from './rtl/bitmap-exports.ts';
 import { crtStrings } from './rtl/c-string-exports.ts';
@@ -58,4 +72,20 @@ export const kernelComponents: readonly KernelComponent[] = [
   keInterruptInternals,
   keThreadInternals,
   rtlUtf8,
+  ioMdls,
+  mmMdls,
+  mmContiguousMemory,
+  mmPageAllocations,
+  mmMappingAddresses,
+  mmPhysicalMemory,
+  mmAddresses,
+  keEvents,
+  keMutexes,
+  keWaits,
+  keSpinLocks,
+  keIrql,
+  exFastMutexes,
+  keTimers,
+  keDpcs,
+  keProcessors,
 ];

@@ -31,7 +31,9 @@ import { ContiguousMemory } from './mm/contiguous-memory.ts';
 import { Images } from './mm/images.ts';
 import type { KernelImage } from './mm/kernel-image.ts';
 import { buildKernelModules } from './mm/kernel-modules.ts';
+import { MappingAddresses } from './mm/mapping-addresses.ts';
 import { Mdls } from './mm/mdls.ts';
+import { PageAllocations } from './mm/page-allocations.ts';
 import { UserMemory } from './mm/user-memory.ts';
 import { ObjectManager } from './ob/object-manager.ts';
 import { Random } from './random.ts';
@@ -86,6 +88,8 @@ export class Nt {
   readonly pool: Pool;
   readonly mdls: Mdls;
   readonly contiguous: ContiguousMemory;
+  readonly pageAllocations: PageAllocations;
+  readonly mappingAddresses: MappingAddresses;
   readonly userMemory: UserMemory;
   readonly objects: ObjectManager;
   readonly dispatcher: Dispatcher;
@@ -121,6 +125,8 @@ export class Nt {
     this.pool = new Pool(this);
     this.mdls = new Mdls(this);
     this.contiguous = new ContiguousMemory(this);
+    this.pageAllocations = new PageAllocations(this);
+    this.mappingAddresses = new MappingAddresses(this);
     this.userMemory = new UserMemory(this);
     this.objects = new ObjectManager(this);
     this.dispatcher = new Dispatcher(this);

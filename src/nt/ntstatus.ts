@@ -6,6 +6,7 @@ export const STATUS_USER_APC = 0x0000_00c0;
 export const STATUS_ALERTED = 0x0000_0101;
 export const STATUS_TIMEOUT = 0x0000_0102;
 export const STATUS_PENDING = 0x0000_0103;
+export const STATUS_OBJECT_NAME_EXISTS = 0x4000_0000;
 export const STATUS_BUFFER_OVERFLOW = 0x8000_0005;
 export const STATUS_BREAKPOINT = 0x8000_0003;
 export const STATUS_SINGLE_STEP = 0x8000_0004;
@@ -15,6 +16,7 @@ export const STATUS_NOT_IMPLEMENTED = 0xc000_0002;
 export const STATUS_INFO_LENGTH_MISMATCH = 0xc000_0004;
 export const STATUS_ACCESS_VIOLATION = 0xc000_0005;
 export const STATUS_INVALID_HANDLE = 0xc000_0008;
+export const STATUS_INVALID_CID = 0xc000_000b;
 export const STATUS_INVALID_PARAMETER = 0xc000_000d;
 export const STATUS_NO_SUCH_DEVICE = 0xc000_000e;
 export const STATUS_INVALID_DEVICE_REQUEST = 0xc000_0010;
@@ -42,6 +44,7 @@ export const STATUS_DEVICE_NOT_READY = 0xc000_00a3;
 export const STATUS_NOT_SUPPORTED = 0xc000_00bb;
 export const STATUS_FILE_CLOSED = 0xc000_0128;
 export const STATUS_CANCELLED = 0xc000_0120;
+export const STATUS_MUTANT_LIMIT_EXCEEDED = 0xc000_0191;
 export const STATUS_NOT_FOUND = 0xc000_0225;
 export const STATUS_UNWIND = 0xc000_0027;
 export const STATUS_BAD_STACK = 0xc000_0028;
@@ -57,6 +60,9 @@ export const STATUS_REVISION_MISMATCH = 0xc000_0059;
 export const STATUS_LONGJUMP = 0x8000_0026;
 export const STATUS_UNWIND_CONSOLIDATE = 0x8000_0029;
 export const STATUS_STACK_BUFFER_OVERRUN = 0xc000_0409;
+export const STATUS_INVALID_PAGE_PROTECTION = 0xc000_0045;
+export const STATUS_NOT_MAPPED_VIEW = 0xc000_0019;
+export const STATUS_INVALID_ADDRESS = 0xc000_0141;
 
 /** Whether a status reports success (or information): NT_SUCCESS. */
 export function ntSuccess(status: number): boolean {

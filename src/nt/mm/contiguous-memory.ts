@@ -66,7 +66,7 @@ export class ContiguousMemory {
   }
 
   /** An address that is none of this memory's is bug check 0xC2. */
-  free(va: Va, purpose: ContiguousBlock['purpose']): void {
+  free(va: Va, purpose: ContiguousBlock['purpose']): undefined {
     const block = this.blocks.get(va);
     if (block === undefined || block.purpose !== purpose) {
       throw new BugCheck(0xc2, [0x60, va, 0, 0], `an address was freed as ${purpose} memory that is none`);

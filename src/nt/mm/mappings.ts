@@ -86,6 +86,14 @@ export class Mappings {
     if (!isReserved) this.nt.addressSpace.release(regionOf(mapping.purpose), va, mapping.pages + 1);
   }
 
+  /** Changes the access of a mapping's pages; false if there is none at the address. */
+  protect(va: Va, flags: number): boolean {
+    const mapping = this.mappings.get(va);
+    if (mapping === undefined) return false;
+    for (let index = 0; index < mapping.pages; index++) this.nt.memory.protectPage(vaAdd(va, index * pageSize), flags);
+    return true;
+  }
+
   private framesOf(pfns: readonly number[]): number[] | undefined {
     const frames: number[] = [];
     for (const pfn of pfns) {

@@ -111,7 +111,7 @@ export class Mdls {
   }
 
   /** IoFreeMdl: a partial MDL loses its mapping; other mappings and locks stay and nobody can undo them any more. */
-  free(mdl: Va, caller: Call | ResumedCall | undefined): void {
+  free(mdl: Va, caller: Call | ResumedCall | undefined): undefined {
     this.prepareForReuse(mdl);
     this.locks.abandon(mdl);
     if (this.kernelMdls.delete(mdl)) this.nt.pool.freeKernel(mdl);
@@ -126,7 +126,7 @@ export class Mdls {
   }
 
   /** MmBuildMdlForNonPagedPool. Memory that is not mapped faults. */
-  buildForNonPagedPool(mdl: Va): void {
+  buildForNonPagedPool(mdl: Va): undefined {
     const { memory } = this.nt;
     const start = MDL.StartVa.get(memory, mdl);
     for (let index = 0; index < mdlPages(memory, mdl); index++) {
@@ -142,7 +142,7 @@ export class Mdls {
   }
 
   /** IoBuildPartialMdl. `bytes` 0: to the end of the source. */
-  buildPartial(source: Va, target: Va, va: Va, bytes: number): void {
+  buildPartial(source: Va, target: Va, va: Va, bytes: number): undefined {
     const { memory } = this.nt;
     const offset = va - mdlVirtualAddress(memory, source);
     const length = bytes === 0 ? MDL.ByteCount.get(memory, source) - offset : bytes;
@@ -166,7 +166,7 @@ export class Mdls {
   // ---- mapping
 
   /** MmUnlockPages: a mapping into system space goes first. */
-  unlock(mdl: Va): void {
+  unlock(mdl: Va): undefined {
     const { memory } = this.nt;
     if (hasMdlFlag(memory, mdl, MdlFlag.MappedToSystemVa)) this.unmap(MDL.MappedSystemVa.get(memory, mdl), mdl);
     this.locks.unlock(mdl);
@@ -193,7 +193,7 @@ export class Mdls {
   }
 
   /** MmUnmapLockedPages. What is not mapped there is bug check 0xDA. */
-  unmap(va: Va, mdl: Va, isReserved = false): void {
+  unmap(va: Va, mdl: Va, isReserved = false): undefined {
     const { memory } = this.nt;
     const page = pageOf(va);
     const mapping = this.mappings.at(page);

@@ -1,0 +1,67 @@
+import { nullVa } from '../../base/va.ts';
+import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
+import { unsupported } from '../declare/outcome.ts';
+import { pointerTo, SIZE_T, ULONG, ULONG64 } from '../declare/parameter-types.ts';
+
+/** Flags of MmAllocatePagesForMdlEx, wdm.h MM_*. */
+const AllocateFlag = {
+  DontZero: 0x01,
+  FullyRequired: 0x04,
+  RequireContiguousChunks: 0x20,
+  HotRemove: 0x100,
+} as const;
+/** Flags that ask for speed or a node, not for another result. */
+const hintFlags = 0x02 | 0x08 | 0x10 | 0x40;
+const knownFlags = Object.values(AllocateFlag).reduce<number>((all, flag) => all | flag, hintFlags);
+
+const support = { partial: 'SkipBytes; contiguous chunks smaller than the whole; hot removal' } as const;
+
+export const mmPageAllocations = ntExports('ntoskrnl.exe', {
+  /** Zeroed pages; the MDL is pool, freed by ExFreePool after MmFreePagesFromMdl. */
+  MmAllocatePagesForMdl: ntRoutine({
+    doc: 'wdm.h; nf-wdm-mmallocatepagesformdl',
+    irql: ['PASSIVE', 'DISPATCH'],
+    params: { LowAddress: ULONG64, HighAddress: ULONG64, SkipBytes: ULONG64, TotalBytes: SIZE_T },
+    returns: 'PVOID',
+    support,
+    body: (nt, { LowAddress: lowest, HighAddress: highest, SkipBytes, TotalBytes: bytes }, call) => {
+      if (SkipBytes !== 0n) return unsupported('MmAllocatePagesForMdl with SkipBytes');
+      const limits = { lowest, highest, boundary: 0n };
+      const request = { bytes, limits, isZeroed: true, isFullyRequired: false, isContiguous: false };
+      return nt.pageAllocations.allocate(request, call) ?? nullVa;
+    },
+  }),
+  MmAllocatePagesForMdlEx: ntRoutine({
+    doc: 'wdm.h; nf-wdm-mmallocatepagesformdlex',
+    irql: ['PASSIVE', 'DISPATCH'],
+    params: {
+      LowAddress: ULONG64,
+      HighAddress: ULONG64,
+      SkipBytes: ULONG64,
+      TotalBytes: SIZE_T,
+      CacheType: ULONG,
+      Flags: ULONG,
+    },
+    returns: 'PVOID',
+    support,
+    body: (nt, { LowAddress: lowest, HighAddress: highest, SkipBytes, TotalBytes: bytes, Flags }, call) => {
+      const isContiguous = (Flags & AllocateFlag.RequireContiguousChunks) !== 0;
+      if ((Flags & (AllocateFlag.HotRemove | ~knownFlags)) !== 0 || (SkipBytes !== 0n && !isContiguous)) {
+        return unsupported(`MmAllocatePagesForMdlEx with flags 0x${Flags.toString(16)} and SkipBytes ${SkipBytes}`);
+      }
+      // With contiguous chunks SkipBytes is the size of a chunk: one chunk for all is allowed where it is as large.
+      if (isContiguous && SkipBytes !== BigInt(bytes)) return unsupported('MmAllocatePagesForMdlEx in several chunks');
+      const limits = { lowest, highest, boundary: 0n };
+      const isZeroed = (Flags & AllocateFlag.DontZero) === 0;
+      const isFullyRequired = (Flags & AllocateFlag.FullyRequired) !== 0;
+      return nt.pageAllocations.allocate({ bytes, limits, isZeroed, isFullyRequired, isContiguous }, call) ?? nullVa;
+    },
+  }),
+  MmFreePagesFromMdl: ntRoutine({
+    doc: 'wdm.h; nf-wdm-mmfreepagesfrommdl',
+    irql: ['PASSIVE', 'DISPATCH'],
+    params: { MemoryDescriptorList: pointerTo('MDL') },
+    returns: 'VOID',
+    body: (nt, { MemoryDescriptorList }) => nt.pageAllocations.free(MemoryDescriptorList),
+  }),
+});
