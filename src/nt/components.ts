@@ -15,6 +15,7 @@ import { keMutexes } from './ke/mutex-exports.ts';
 import { keProcessors } from './ke/processor-exports.ts';
 import { keThreadInternals } from './ke/scheduler.ts';
 import { keSpinLocks } from './ke/spin-lock-exports.ts';
+import { keTime } from './ke/time-exports.ts';
 import { keDpcs, keTimers } from './ke/timer-exports.ts';
 import { keWaits } from './ke/wait-exports.ts';
 import { mmAddresses } from './mm/address-exports.ts';
@@ -88,4 +89,5 @@ export const kernelComponents: readonly KernelComponent[] = [
   keTimers,
   keDpcs,
   keProcessors,
+  keTime,
 ];

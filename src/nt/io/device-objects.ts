@@ -1,7 +1,9 @@
+import { assert } from '../../base/errors.ts';
 import type { StoreMap } from '../../base/store.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_INSUFFICIENT_RESOURCES, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS } from '../ntstatus.ts';
+import { releaseObject } from '../ob/references.ts';
 import { DEVICE_OBJECT, DEVOBJ_EXTENSION, DeviceFlag, DRIVER_OBJECT, IoType } from '../structures/io.ts';
 
 export interface Device {
@@ -12,6 +14,8 @@ export interface Device {
   readonly name: string | undefined;
   /** IoDeleteDevice was called while files were open. */
   readonly isDeletePending: boolean;
+  /** Deleted, and kept in memory by references. */
+  readonly isUnlinked?: boolean;
   /** Return address of the call of IoCreateDevice. */
   readonly stack: readonly Va[];
 }
@@ -103,7 +107,7 @@ export class DeviceObjects {
   /** IoDeleteDevice: at once, or when the last file on it is closed. */
   delete(device: Va): undefined {
     const record = this.devices.get(device);
-    if (record === undefined) return undefined;
+    if (record === undefined || record.isDeletePending) return undefined;
     this.nt.objects.makeTemporary(device);
     this.devices.set(device, { ...record, isDeletePending: true });
     if (DEVICE_OBJECT.ReferenceCount.get(this.nt.memory, device) <= 0) this.free(device);
@@ -118,17 +122,23 @@ export class DeviceObjects {
     if (count <= 0 && this.devices.get(device)?.isDeletePending === true) this.free(device);
   }
 
+  /** Nothing is open on it any more: it leaves its driver; its memory stays as long as somebody holds a reference. */
   private free(device: Va): void {
-    const { memory, objects, pool } = this.nt;
     const record = this.devices.get(device);
     if (record === undefined) return;
     this.unlink(record.driverObject, device);
+    if (releaseObject(this.nt, device).count > 0) this.devices.set(device, { ...record, isUnlinked: true });
+  }
+
+  /** The last reference went. */
+  freeBody(device: Va): void {
+    const { memory, pool } = this.nt;
+    const record = this.devices.get(device);
+    assert(record, 'a device object is freed once');
     this.devices.delete(device);
-    if (objects.get(device) !== undefined) objects.dereference(device);
     memory.fill(device, DEVICE_OBJECT.sizeBytes, 0);
     pool.freeKernel(device);
-    const driver = this.nt.io.drivers.get(record.driverObject);
-    if (driver?.state === 'unload-deferred') this.nt.io.drivers.finishUnload(record.driverObject);
+    this.nt.io.drivers.retryUnload(record.driverObject);
   }
 
   private unlink(driverObject: Va, device: Va): void {

@@ -111,7 +111,7 @@ export class DriverObjects {
    * The listeners of `driverUnloaded` check what was left behind.
    */
   finishUnload(driverObject: Va): DriverState {
-    if (this.firstDevice(driverObject) !== nullVa) {
+    if (this.isReferenced(driverObject)) {
       this.setState(driverObject, { state: 'unload-deferred' });
       return 'unload-deferred';
     }
@@ -124,5 +124,18 @@ export class DriverObjects {
     });
     this.nt.images.unload(image);
     return 'unloaded';
+  }
+
+  /** Something that referred to the driver is gone: an unload that waited for it goes on. */
+  retryUnload(driverObject: Va): void {
+    if (this.drivers.get(driverObject)?.state === 'unload-deferred') this.finishUnload(driverObject);
+  }
+
+  /** Whether a device of the driver is left, if only in memory, or somebody holds a reference to the driver object. */
+  private isReferenced(driverObject: Va): boolean {
+    if (this.firstDevice(driverObject) !== nullVa) return true;
+    if ((this.nt.objects.get(driverObject)?.pointerCount ?? 0) > 1) return true;
+    for (const device of this.nt.io.devices.all()) if (device.driverObject === driverObject) return true;
+    return false;
   }
 }

@@ -1,15 +1,47 @@
+import type { StoreCell, StoreMap } from '../../base/store.ts';
 import type { Va } from '../../base/va.ts';
 import { BugCheck } from '../declare/bug-check.ts';
+import { Irql } from '../declare/nt-routine.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_ABANDONED, STATUS_WAIT_0 } from '../ntstatus.ts';
 import { DISPATCHER_HEADER, DispatcherType, KMUTANT } from '../structures/ke.ts';
+import { setIrql } from './irql.ts';
 
 /** What can be waited for: reads and changes dispatcher headers in guest memory, and wakes threads. */
 export class Dispatcher {
   private readonly nt: Nt;
+  /** IRQL to which the next wait returns, after a routine with Wait = TRUE kept the dispatcher to itself. */
+  private readonly heldFrom: StoreCell<number | undefined>;
+  /** Kernel mutexes that are owned, with their owner. */
+  private readonly ownedMutexes: StoreMap<number, Va>;
 
   constructor(nt: Nt) {
     this.nt = nt;
+    this.heldFrom = nt.stores.cell<number | undefined>('ke/dispatcher-held-from', undefined);
+    this.ownedMutexes = nt.stores.map('ke/owned-mutexes');
+  }
+
+  /** What Wait = TRUE asks for: nothing else runs before the wait that has to follow. */
+  holdForWait(): void {
+    this.heldFrom.value ??= this.nt.cpu.state.irql;
+    if (this.nt.cpu.state.irql < Irql.DISPATCH) setIrql(this.nt, Irql.DISPATCH);
+  }
+
+  /** The wait begins. */
+  endHoldForWait(): void {
+    if (this.heldFrom.value === undefined) return;
+    setIrql(this.nt, this.heldFrom.value);
+    this.heldFrom.value = undefined;
+  }
+
+  /** A mutex that the thread owns. */
+  mutexOwnedBy(kthread: Va): Va | undefined {
+    for (const [mutex, owner] of this.ownedMutexes.entries()) if (owner === kthread) return mutex as Va;
+    return undefined;
+  }
+
+  forgetMutex(mutex: Va): void {
+    this.ownedMutexes.delete(mutex);
   }
 
   /** Fills a DISPATCHER_HEADER. `size` counts ULONGs, as the Size field does. */
@@ -84,6 +116,7 @@ export class Dispatcher {
         DISPATCHER_HEADER.SignalState.set(memory, object, state - 1);
         if (state - 1 !== 0) return false;
         KMUTANT.OwnerThread.set(memory, object, kthread);
+        this.ownedMutexes.set(object, kthread);
         this.nt.scheduler.update(kthread, {
           kernelApcDisable: this.nt.scheduler.thread(kthread).kernelApcDisable - KMUTANT.ApcDisable.get(memory, object),
         });

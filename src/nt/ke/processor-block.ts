@@ -55,6 +55,9 @@ export class ProcessorBlock {
       system: this.nt.pool.allocateKernel(eprocessBytes, 'Proc'),
       requester: this.nt.pool.allocateKernel(eprocessBytes, 'Proc'),
     };
+    for (const process of [this.systemProcess, this.requesterProcess]) {
+      this.nt.objects.create(process, 'Process', undefined);
+    }
   }
 
   /** Emulates an instruction that the translator hands over. */

@@ -13,6 +13,7 @@ import { Irql, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { continueGuest, type Wait } from '../declare/outcome.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_TIMEOUT } from '../ntstatus.ts';
+import { releaseObject } from '../ob/references.ts';
 import { DispatcherType, KPCR } from '../structures/ke.ts';
 import { setIrql } from './irql.ts';
 import { loadContext, type SavedContext, saveContext } from './saved-context.ts';
@@ -67,6 +68,8 @@ export class Scheduler {
   private readonly systemThread_: StoreCell<Va>;
   /** The thread of the process that makes the requests. */
   private readonly requester_: StoreCell<Va>;
+  /** Processors to which a thread bound itself, where it did. */
+  private readonly systemAffinity: StoreMap<number, bigint>;
 
   constructor(nt: Nt) {
     this.nt = nt;
@@ -78,6 +81,7 @@ export class Scheduler {
     this.idleThread = nt.stores.cell('ke/idle-thread', nullVa);
     this.systemThread_ = nt.stores.cell('ke/system-thread', nullVa);
     this.requester_ = nt.stores.cell('ke/requester', nullVa);
+    this.systemAffinity = nt.stores.map('ke/system-affinity');
   }
 
   boot(): void {
@@ -165,7 +169,24 @@ export class Scheduler {
       exitStatus: 0,
     };
     this.threads.set(kthread, thread);
+    nt.objects.create(kthread, 'Thread', undefined);
     return thread;
+  }
+
+  /** A thread that ended and has no references left. */
+  forget(kthread: Va): void {
+    this.threads.delete(kthread);
+    this.systemAffinity.delete(kthread);
+    this.nt.pool.freeKernel(kthread);
+  }
+
+  /** Binds the running thread to processors, or to none in particular (0); the binding before. */
+  setSystemAffinity(mask: bigint): bigint {
+    const { kthread } = this.currentThread;
+    const before = this.systemAffinity.get(kthread) ?? 0n;
+    if (mask === 0n) this.systemAffinity.delete(kthread);
+    else this.systemAffinity.set(kthread, mask);
+    return before;
   }
 
   /** Gives an idle thread a routine to run; when it returns, the thread is idle again and `result` has RAX. */
@@ -201,6 +222,8 @@ export class Scheduler {
     this.nt.events.emit('threadTerminated', { thread: kthread });
     const { stackLimit } = this.thread(kthread);
     this.nt.addressSpace.free(AddressMap.kernelStacks, vaAdd(stackLimit, -pageSize), stackPages + 1);
+    // The reference that a thread has to itself while it runs.
+    releaseObject(this.nt, kthread);
   }
 
   /** The running thread's routine returned. */

@@ -57,6 +57,36 @@ export const KDPC = struct('_KDPC', {
   DpcData: pointer,
 });
 
+/** KLOCK_QUEUE_HANDLE: an in-stack queued spin lock's place in the queue. */
+export const KLOCK_QUEUE_HANDLE = struct('_KLOCK_QUEUE_HANDLE', { Next: pointer, Lock: pointer, OldIrql: u8 });
+
+/** FAST_MUTEX and KGUARDED_MUTEX. */
+export const FAST_MUTEX = struct('_FAST_MUTEX', {
+  Count: u32,
+  Owner: pointer,
+  Contention: u32,
+  Event: placed(0x18, bytes(KEVENT.sizeBytes, 8)),
+  OldIrql: placed(0x30, u32),
+});
+
+export const KDEVICE_QUEUE = struct(
+  '_KDEVICE_QUEUE',
+  { Type: u16, Size: u16, DeviceListHead: placed(0x08, bytes(16, 8)), Lock: placed(0x18, u64), Busy: placed(0x20, u8) },
+  0x28,
+);
+
+export const KDEVICE_QUEUE_ENTRY = struct('_KDEVICE_QUEUE_ENTRY', {
+  DeviceListEntry: bytes(16, 8),
+  SortKey: u32,
+  Inserted: u8,
+});
+
+export const PROCESSOR_NUMBER = struct('_PROCESSOR_NUMBER', { Group: u16, Number: u8, Reserved: u8 });
+
+export const GROUP_AFFINITY = struct('_GROUP_AFFINITY', { Mask: u64, Group: u16, Reserved: placed(0x0a, bytes(6, 2)) });
+
+export const CLIENT_ID = struct('_CLIENT_ID', { UniqueProcess: pointer, UniqueThread: pointer });
+
 /** The parts of KPCR and its KPRCB that compiled code reads through GS. */
 export const KPCR = struct(
   '_KPCR',
