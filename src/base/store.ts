@@ -3,6 +3,7 @@
  * shares them; a store that did not change since the last snapshot is shared whole.
  */
 import { assert } from './errors.ts';
+import { StoreNumbers } from './store-numbers.ts';
 import { StoreQueue } from './store-queue.ts';
 
 /** What one store held at a snapshot: opaque to everyone but the store. */
@@ -30,6 +31,10 @@ export class Stores {
   /** Only grows, like a log. */
   list<V>(name: string): StoreList<V> {
     return this.add(name, new StoreList<V>());
+  }
+
+  numbers(name: string, count: number): StoreNumbers {
+    return this.add(name, new StoreNumbers(count));
   }
 
   queue(name: string): StoreQueue {

@@ -197,8 +197,8 @@ function threads(machine: Machine, stacks: CallStackReader): Report['threads'] {
 
 function counters(machine: Machine): CountersReport {
   const tracked = machine.poolTracking?.allocations;
-  const global = tracked?.global.value;
-  const driver = tracked?.countersOf(machine.image.index) ?? noDriverCounters;
+  const global = tracked?.global;
+  const driver = tracked?.countersOf(machine.image.index);
   return {
     poolAllocationsAttempted: global?.allocationsAttempted ?? 0,
     poolAllocationsSucceeded: global?.allocationsSucceeded ?? 0,
@@ -215,9 +215,7 @@ function counters(machine: Machine): CountersReport {
   };
 }
 
-function poolCounters(pool: PoolCounters): PoolCountersReport {
-  return { ...pool };
-}
+const noPoolCounters: PoolCountersReport = { currentAllocations: 0, currentBytes: 0, peakAllocations: 0, peakBytes: 0 };
 
 const poolTypeNames = new Map<number, string>(Object.entries(PoolType).map(([name, value]) => [value, name]));
 

@@ -8,11 +8,9 @@ export function printable(text: string): string {
 
 /** The characters that {@link printable} replaces, as JSON text may hold them: JSON leaves U+007F and above alone. */
 export function terminalSafeJson(json: string): string {
-  return json.replace(
-    unprintable,
-    (character) =>
-      // Line feeds and spaces that lay the document out; JSON escapes those within strings by itself.
-      character === '\n' ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  return json.replace(unprintable, (character) =>
+    // Line feeds and spaces that lay the document out; JSON escapes those within strings by itself.
+    character === '\n' ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
 

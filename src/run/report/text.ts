@@ -1,6 +1,5 @@
 /** The report as text: verdict first, then the reasons, what was found and where, and the counters. */
 import * as ntstatus from '../../nt/ntstatus.ts';
-import { defaultFlags } from '../../verifier/core/options.ts';
 import { bugCheckLines } from './bug-check-arguments.ts';
 import { printable } from './printable.ts';
 import type { CountersReport, Leak, PoolCountersReport, Report, Site, StepReport, Verdict } from './report.ts';
@@ -68,7 +67,8 @@ function verdictSection(report: Report, style: TextStyle): string[] {
   const isFirstShown = report.bugCheck === null && (report.verdict === 'incomplete' || report.verdict === 'error');
   for (const reason of report.reasons.slice(isFirstShown ? 1 : 0)) lines.push(`  ${printable(reason)}`);
   for (const note of report.notes) lines.push(style.faint(`  note: ${printable(note)}`));
-  if (report.driverEntryStatus !== null && !isSuccess(report.driverEntryStatus)) {
+  const isSaid = report.reasons.some((reason) => reason.startsWith('DriverEntry'));
+  if (report.driverEntryStatus !== null && !isSuccess(report.driverEntryStatus) && !isSaid) {
     lines.push(`  DriverEntry returned ${statusWithName(report.driverEntryStatus)}`);
   }
   return lines;
@@ -237,12 +237,11 @@ function stackLines(stack: readonly Site[], indent: string, style: TextStyle): s
 
 // ---- words
 
-/** Name of each status by its value; the namespace's names come in alphabetical order, and the first one stays. */
+/** Name of each status by its value. Of two names (SUCCESS, WAIT_0) the alphabetically first one stays. */
 const statusNames: ReadonlyMap<number, string> = new Map(
   Object.entries(ntstatus)
-    .filter((entry): entry is [string, number] => typeof entry[1] === 'number')
-    .reverse()
-    .map(([name, value]) => [value, name]),
+    .flatMap(([name, value]) => (typeof value === 'number' ? [[value, name] as const] : []))
+    .reverse(),
 );
 
 function statusWithName(status: string): string {
@@ -260,19 +259,4 @@ function plural(count: number, noun: string): string {
 
 function printableButTabs(line: string): string {
   return line.split('\t').map(printable).join('\t');
-}
-
-// ---- the command that repeats a run
-
-/** The arguments after `poolproof` that repeat the run, quoted for a POSIX shell. */
-export function repeatArguments(report: Report, steps: readonly string[]): string {
-  const words = [report.driver.path ?? report.driver.name, '--seed', String(report.scenario.seed)];
-  if (Number(report.options.flags) !== defaultFlags) words.push('--flags', report.options.flags);
-  for (const step of steps) words.push('--do', step);
-  return words.map(shellQuoted).join(' ');
-}
-
-/** A word as a POSIX shell takes it literally. */
-export function shellQuoted(word: string): string {
-  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -4,13 +4,12 @@
  */
 import type { StoreMap } from '../../base/store.ts';
 import { type Va, vaAdd } from '../../base/va.ts';
-import { pageSize } from '../../engine/memory/layout.ts';
 import { BugCheck } from '../../nt/declare/bug-check.ts';
 import { isPagedPoolType, type PoolBlock, tagOf } from '../../nt/ex/pool.ts';
 import type { KernelImage } from '../../nt/mm/kernel-image.ts';
 import type { Nt } from '../../nt/nt.ts';
 import { StackTrie } from './stack-trie.ts';
-import { type AllocationKind, type GlobalCounters, TrackedAllocations } from './tracked-allocations.ts';
+import { type AllocationKind, TrackedAllocations } from './tracked-allocations.ts';
 
 /** Tags that Verifier records where it allocates in the driver's place. */
 const substitutedTags: { readonly [K in AllocationKind]?: number } = { mdl: tagOf('VMdl'), workitem: tagOf('Vfwi') };
@@ -54,12 +53,6 @@ export class PoolTracking {
   private allocated(block: PoolBlock, image: KernelImage | undefined): void {
     if (image === undefined || !this.isVerified(image)) return;
     const kind = kindOfFamily(block);
-    this.count({
-      allocationsAttempted: 1,
-      allocationsSucceeded: 1,
-      allocationsWithoutTag: kind === 'pool' && block.tag === noTag ? 1 : 0,
-      allocationsNotTracked: block.bytes >= pageSize ? 1 : 0,
-    });
     this.allocations.add(
       {
         va: block.va,
@@ -73,12 +66,13 @@ export class PoolTracking {
         thread: this.nt.scheduler.currentThread.kthread,
       },
       isPagedPoolType(block.poolType),
+      kind === 'pool' && block.tag === noTag,
     );
   }
 
   private failed(image: KernelImage | undefined): void {
     if (image === undefined || !this.isVerified(image)) return;
-    this.count({ allocationsAttempted: 1, allocationsFailed: 1 });
+    this.allocations.addFailed();
   }
 
   private freed(block: PoolBlock): void {
@@ -97,17 +91,6 @@ export class PoolTracking {
       [0x62, record === 0 ? 0 : vaAdd(record as Va, driverRecordBytes), record, left],
       `${image.fileName} was unloaded without freeing its pool allocations (${left} left)`,
     );
-  }
-
-  private count(change: Partial<GlobalCounters>): void {
-    const before = this.allocations.global.value;
-    this.allocations.global.value = {
-      allocationsAttempted: before.allocationsAttempted + (change.allocationsAttempted ?? 0),
-      allocationsSucceeded: before.allocationsSucceeded + (change.allocationsSucceeded ?? 0),
-      allocationsFailed: before.allocationsFailed + (change.allocationsFailed ?? 0),
-      allocationsWithoutTag: before.allocationsWithoutTag + (change.allocationsWithoutTag ?? 0),
-      allocationsNotTracked: before.allocationsNotTracked + (change.allocationsNotTracked ?? 0),
-    };
   }
 }
 

@@ -1,6 +1,8 @@
 /** What verified drivers hold: every live allocation with its stack, and the counters over them. */
-import type { StoreCell, StoreMap } from '../../base/store.ts';
+import type { StoreMap } from '../../base/store.ts';
+import type { StoreNumbers } from '../../base/store-numbers.ts';
 import type { Va } from '../../base/va.ts';
+import { pageSize } from '../../engine/memory/layout.ts';
 import type { Nt } from '../../nt/nt.ts';
 
 export type AllocationKind = 'pool' | 'mdl' | 'irp' | 'workitem' | 'string';
@@ -41,30 +43,38 @@ export interface GlobalCounters {
   readonly allocationsNotTracked: number;
 }
 
-const none: PoolCounters = { currentAllocations: 0, currentBytes: 0, peakAllocations: 0, peakBytes: 0 };
-export const noDriverCounters: DriverCounters = { paged: none, nonPaged: none };
-export const noGlobalCounters: GlobalCounters = {
-  allocationsAttempted: 0,
-  allocationsSucceeded: 0,
-  allocationsFailed: 0,
-  allocationsWithoutTag: 0,
-  allocationsNotTracked: 0,
-};
+/** Verified drivers whose counters are kept apart. */
+const maximumImages = 256;
+/** Per driver: nonpaged, then paged; each current allocations, current bytes, peak allocations, peak bytes. */
+const numbersPerPool = 4;
+const numbersPerDriver = 2 * numbersPerPool;
+const Global = { attempted: 0, succeeded: 1, failed: 2, withoutTag: 3, notTracked: 4 } as const;
 
 export class TrackedAllocations {
-  readonly global: StoreCell<GlobalCounters>;
   private readonly live: StoreMap<number, TrackedAllocation>;
-  private readonly counters: StoreMap<number, DriverCounters>;
+  private readonly numbers: StoreNumbers;
+  private readonly globalNumbers: StoreNumbers;
 
   constructor(nt: Nt) {
     this.live = nt.stores.map('verifier/pool-allocations');
-    this.counters = nt.stores.map('verifier/pool-counters');
-    this.global = nt.stores.cell<GlobalCounters>('verifier/pool-global', noGlobalCounters);
+    this.numbers = nt.stores.numbers('verifier/pool-counters', maximumImages * numbersPerDriver);
+    this.globalNumbers = nt.stores.numbers('verifier/pool-global', 5);
   }
 
-  add(allocation: TrackedAllocation, isPaged: boolean): void {
+  add(allocation: TrackedAllocation, isPaged: boolean, isWithoutTag: boolean): void {
     this.live.set(allocation.va, allocation);
-    this.count(allocation.imageIndex, isPaged, 1, allocation.bytes);
+    this.globalNumbers.add(Global.attempted, 1);
+    this.globalNumbers.add(Global.succeeded, 1);
+    if (isWithoutTag) this.globalNumbers.add(Global.withoutTag, 1);
+    if (allocation.bytes >= pageSize) this.globalNumbers.add(Global.notTracked, 1);
+    const at = firstNumber(allocation.imageIndex, isPaged);
+    this.numbers.raise(at + 2, this.numbers.add(at, 1));
+    this.numbers.raise(at + 3, this.numbers.add(at + 1, allocation.bytes));
+  }
+
+  addFailed(): void {
+    this.globalNumbers.add(Global.attempted, 1);
+    this.globalNumbers.add(Global.failed, 1);
   }
 
   /** The allocation, which is no longer live; undefined if it was not a verified driver's. */
@@ -72,7 +82,9 @@ export class TrackedAllocations {
     const allocation = this.live.get(va);
     if (allocation === undefined) return undefined;
     this.live.delete(va);
-    this.count(allocation.imageIndex, isPaged, -1, -allocation.bytes);
+    const at = firstNumber(allocation.imageIndex, isPaged);
+    this.numbers.add(at, -1);
+    this.numbers.add(at + 1, -allocation.bytes);
     return allocation;
   }
 
@@ -90,20 +102,31 @@ export class TrackedAllocations {
   }
 
   countersOf(imageIndex: number): DriverCounters {
-    return this.counters.get(imageIndex) ?? noDriverCounters;
+    return { paged: this.poolCounters(imageIndex, true), nonPaged: this.poolCounters(imageIndex, false) };
   }
 
-  private count(imageIndex: number, isPaged: boolean, allocations: number, bytes: number): void {
-    const before = this.countersOf(imageIndex);
-    const pool = isPaged ? before.paged : before.nonPaged;
-    const currentAllocations = pool.currentAllocations + allocations;
-    const currentBytes = pool.currentBytes + bytes;
-    const after = {
-      currentAllocations,
-      currentBytes,
-      peakAllocations: Math.max(pool.peakAllocations, currentAllocations),
-      peakBytes: Math.max(pool.peakBytes, currentBytes),
+  get global(): GlobalCounters {
+    const { globalNumbers } = this;
+    return {
+      allocationsAttempted: globalNumbers.at(Global.attempted),
+      allocationsSucceeded: globalNumbers.at(Global.succeeded),
+      allocationsFailed: globalNumbers.at(Global.failed),
+      allocationsWithoutTag: globalNumbers.at(Global.withoutTag),
+      allocationsNotTracked: globalNumbers.at(Global.notTracked),
     };
-    this.counters.set(imageIndex, isPaged ? { ...before, paged: after } : { ...before, nonPaged: after });
   }
+
+  private poolCounters(imageIndex: number, isPaged: boolean): PoolCounters {
+    const at = firstNumber(imageIndex, isPaged);
+    return {
+      currentAllocations: this.numbers.at(at),
+      currentBytes: this.numbers.at(at + 1),
+      peakAllocations: this.numbers.at(at + 2),
+      peakBytes: this.numbers.at(at + 3),
+    };
+  }
+}
+
+function firstNumber(imageIndex: number, isPaged: boolean): number {
+  return imageIndex * numbersPerDriver + (isPaged ? numbersPerPool : 0);
 }
