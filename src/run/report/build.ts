@@ -7,11 +7,7 @@ import { type BugCheck, bugCheckParameterText } from '../../nt/declare/bug-check
 import { tagText } from '../../nt/declare/parameter-types.ts';
 import { statusText } from '../../nt/ntstatus.ts';
 import { PoolType } from '../../nt/structures/pool.ts';
-import {
-  noDriverCounters,
-  type PoolCounters,
-  type TrackedAllocation,
-} from '../../verifier/pool-tracking/tracked-allocations.ts';
+import type { TrackedAllocation } from '../../verifier/pool-tracking/tracked-allocations.ts';
 import { CallStackReader } from '../call-stack.ts';
 import type { Machine } from '../machine.ts';
 import { decideVerdict } from '../verdict.ts';
@@ -208,8 +204,8 @@ function counters(machine: Machine): CountersReport {
     drivers: [
       {
         name: machine.image.fileName,
-        pagedPool: poolCounters(driver.paged),
-        nonPagedPool: poolCounters(driver.nonPaged),
+        pagedPool: driver?.paged ?? noPoolCounters,
+        nonPagedPool: driver?.nonPaged ?? noPoolCounters,
       },
     ],
   };
