@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { installedVersion } from './input-files.ts';
+import { runCommandLine } from './main.ts';
+import { styleFor } from './terminal.ts';
+
+// The reader of a pipe may leave early (`| head`); that is no error.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
+const terminal = {
+  out: (text: string) => void process.stdout.write(text),
+  err: (text: string) => void process.stderr.write(text),
+  style: styleFor(process.stdout.isTTY, process.env),
+};
+const version = installedVersion(dirname(fileURLToPath(import.meta.url)));
+
+// Not process.exit(): what was written to a pipe must arrive.
+process.exitCode = await runCommandLine(process.argv.slice(2), terminal, version);

@@ -1,0 +1,12 @@
+/** The library: what the command line is made of. */
+export { AssertionError, PoolproofError } from './base/errors.ts';
+export { parsePe } from './image/pe/index.ts';
+export type { SymbolCandidate } from './image/symbols/index.ts';
+export { type InspectedImport, type Inspection, inspect, type Support } from './run/inspect.ts';
+export { type DriverFile, Machine, type MachineOptions, type MachineSnapshot } from './run/machine.ts';
+export { inspectionText } from './run/report/inspection-text.ts';
+export type * from './run/report/report.ts';
+export { reportText } from './run/report/text.ts';
+export { parseStep, type Step } from './run/scenario/step.ts';
+export { type VerifyOptions, verify } from './run/verify.ts';
+export { defaultFlags, standardFlags } from './verifier/core/options.ts';
