@@ -2,11 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { type Va, vaAdd, vaToU64 } from '../src/base/va.ts';
+import { type Va, vaAdd, vaFromU64, vaToU64 } from '../src/base/va.ts';
 import { parsePe } from '../src/image/pe/index.ts';
 import type { BugCheck } from '../src/nt/declare/bug-check.ts';
 import type { KernelImage } from '../src/nt/mm/kernel-image.ts';
-import { Nt } from '../src/nt/nt.ts';
+import { Nt, type NtSnapshot } from '../src/nt/nt.ts';
+import type { ProcessorFault } from '../src/nt/rtl/exceptions.ts';
+import { processorContext } from '../src/nt/rtl/guest-context.ts';
+import { stepUp } from '../src/nt/rtl/unwind-frame.ts';
 import { CONTEXT, EXCEPTION_RECORD } from '../src/nt/structures/exception.ts';
 import { KDPC } from '../src/nt/structures/ke.ts';
 import { buildPe } from './pe-builder.ts';
@@ -28,42 +31,95 @@ function runEntry({ nt, image, entry }: ReturnType<typeof load>, thread = nt.sch
   return nt.scheduler.thread(thread).result >>> 0;
 }
 
+/** As {@link runEntry}, as the kernel loads a driver; `atTurn` is called between turns. */
+function loadDriver(nt: Nt, image: KernelImage, atTurn: () => void = () => {}): void {
+  nt.scheduler.start(nt.scheduler.systemThread, nt.entries.routineVa('IopLoadDriver'), [image.index]);
+  nt.run(() => {
+    atTurn();
+    return false;
+  });
+}
+
+const result = (nt: Nt): string => `0x${(nt.scheduler.thread(nt.scheduler.systemThread).result >>> 0).toString(16)}`;
+
+/** The stack by the complete unwinder alone. */
+function unwindStepByStep(nt: Nt): Va[] {
+  const walked: Va[] = [nt.cpu.state.rip];
+  let context = processorContext(nt);
+  while (walked.length < 32) {
+    const host = nt.entries.at(walked.at(-1) as Va);
+    if (host?.kind === 'resume' && host.routine.name === 'KiThreadStartup') break;
+    const step = stepUp(nt, context, 'none');
+    if (step.kind === 'end') break;
+    context = step.context;
+    walked.push(vaFromU64(context.rip));
+  }
+  return walked;
+}
+
 describe('seh.sys', () => {
   const bytes = new Uint8Array(readFileSync(fileURLToPath(new URL('drivers/seh/seh.sys', import.meta.url))));
 
   it('passes its own checks', () => {
-    const machine = load(bytes, 'seh.sys');
-    const status = runEntry(machine);
-    expect(machine.nt.end.value).toBeUndefined();
-    expect(`0x${status.toString(16)}`).toBe('0x0');
+    const { nt, image } = load(bytes, 'seh.sys');
+    loadDriver(nt, image);
+    expect(nt.end.value).toBeUndefined();
+    expect(result(nt)).toBe('0x0');
   });
 
-  it('goes on from a snapshot at any of its calls of the kernel', () => {
-    const machine = load(bytes, 'seh.sys');
-    const { nt } = machine;
-    let calls = 0;
-    nt.events.on('exportCalled', () => {
-      calls++;
-    });
-    runEntry(machine);
-    const straight = calls;
-    // Every seventh return to the run loop: a snapshot, and on from it.
-    const other = load(bytes, 'seh.sys');
+  it('passes them when it goes on from a snapshot in another machine', () => {
+    const { nt, image } = load(bytes, 'seh.sys');
+    const snapshots: NtSnapshot[] = [];
     let turns = 0;
-    let again = 0;
-    other.nt.events.on('exportCalled', () => {
-      again++;
+    loadDriver(nt, image, () => {
+      if (turns++ % 24 === 5) snapshots.push(nt.snapshot());
     });
-    const driverObject = other.nt.pool.allocateKernel(0x150, 'Driv');
-    other.nt.memory.writeVa(vaAdd(driverObject, driverStartOffset), other.image.base);
-    other.nt.scheduler.start(other.nt.scheduler.systemThread, other.entry, [driverObject, 0]);
-    other.nt.run(() => {
-      if (turns++ % 7 === 3) other.nt.restore(other.nt.snapshot());
-      return false;
+    expect(snapshots.length).toBeGreaterThan(8);
+    for (const snapshot of snapshots) {
+      const { nt: other } = load(bytes, 'seh.sys');
+      other.restore(snapshot);
+      other.run(() => false);
+      expect(other.end.value).toBeUndefined();
+      expect(result(other)).toBe('0x0');
+    }
+  });
+
+  it('has the same stacks by the quick walk and by the unwinder, at every call and every fault', () => {
+    const { nt, image } = load(bytes, 'seh.sys');
+    let compared = 0;
+    let deepest = 0;
+    const compare = (): void => {
+      const walked = nt.exceptions.walkStack();
+      expect(walked).toEqual(unwindStepByStep(nt));
+      deepest = Math.max(deepest, walked.length);
+      compared++;
+    };
+    nt.events.on('exportCalled', compare);
+    const fromProcessor = nt.exceptions.fromProcessor.bind(nt.exceptions);
+    Object.assign(nt.exceptions, {
+      fromProcessor: (fault: ProcessorFault) => {
+        compare();
+        fromProcessor(fault);
+      },
     });
-    expect(other.nt.scheduler.thread(other.nt.scheduler.systemThread).result).toBe(0);
-    expect(turns).toBeGreaterThan(50);
-    expect(again).toBe(straight);
+    loadDriver(nt, image);
+    expect(compared).toBeGreaterThan(150);
+    expect(deepest).toBeGreaterThan(12);
+  });
+
+  it('forgets what it learnt of an image that is gone', () => {
+    const first = load(bytes, 'seh.sys');
+    const { nt } = first;
+    const before = nt.snapshot();
+    loadDriver(nt, first.image);
+    nt.restore(before);
+    nt.images.unload(first.image);
+    // The stack of before leads into nothing now.
+    const stack = vaAdd(nt.scheduler.thread(nt.scheduler.systemThread).stackBase, -0x100);
+    nt.memory.writeVa(stack, first.entry);
+    nt.memory.writeVa(vaAdd(stack, 8), first.entry);
+    const context = processorContext(nt, 0n, stack);
+    expect(nt.exceptions.walkStackFrom(context)).toEqual([0, first.entry]);
   });
 });
 
@@ -144,7 +200,8 @@ describe('accesses that stop the machine', () => {
     const { bugCheck, nt } = stop([0x50, 0xeb, 0xfd]);
     expect(bugCheck.code).toBe(0x7f);
     const { stackLimit } = nt.scheduler.currentThread;
-    expect(parameters(bugCheck).slice(0, 3)).toEqual([8n, vaToU64(vaAdd(stackLimit, -8)), vaToU64(stackLimit)]);
+    expect(parameters(bugCheck).slice(0, 2)).toEqual([8n, 0n]);
+    expect(parameters(bugCheck)[2]).toBe(vaToU64(stackLimit));
   });
 
   it('0x7F: an exception for which the stack has no room', () => {
@@ -156,6 +213,13 @@ describe('accesses that stop the machine', () => {
       ...readRax,
     ]);
     expect(bugCheck.code).toBe(0x7f);
+  });
+
+  it('0x7F: the stack pointer is lost', () => {
+    // mov rsp,rax; push rax
+    const { bugCheck } = stop([...movRax(hole), 0x48, 0x89, 0xc4, 0x50]);
+    expect(bugCheck.code).toBe(0x7f);
+    expect(parameters(bugCheck)[2]).toBe(hole);
   });
 
   it('0x139: int 29h', () => {

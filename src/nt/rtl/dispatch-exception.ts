@@ -5,6 +5,7 @@
  */
 import { type Va, vaAdd, vaFromU64 } from '../../base/va.ts';
 import { Gpr } from '../../engine/cpu/state.ts';
+import { GuestFault } from '../../engine/memory/guest-fault.ts';
 import { Access } from '../../engine/memory/layout.ts';
 import type { UnwindContext } from '../../image/unwind/index.ts';
 import type { ResumedCall } from '../declare/call.ts';
@@ -22,6 +23,7 @@ import {
   maximumExceptionParameters,
 } from '../structures/exception.ts';
 import { dispatchRoutine, enterFromFrame, interruptedHandler, makeFrame } from './exception-frame.ts';
+import { doubleFault } from './fault-decision.ts';
 import {
   contextRsp,
   processorContext,
@@ -72,7 +74,17 @@ export function writeRecord(nt: Nt, record: Va, exception: RaisedException): voi
   for (const [index, word] of information.entries()) memory.writeU64(vaAdd(words, index * 8), word);
 }
 
+/** Throws BugCheck if the stack has no room for it. */
 function makeDispatchFrame(nt: Nt, context: UnwindContext): Va {
+  try {
+    return writeDispatchFrame(nt, context);
+  } catch (thrown) {
+    if (thrown instanceof GuestFault) throw doubleFault(contextRsp(context), vaFromU64(context.rip));
+    throw thrown;
+  }
+}
+
+function writeDispatchFrame(nt: Nt, context: UnwindContext): Va {
   // The interrupted address lies below the interrupted RSP, where a call would have put it.
   const stack = vaAdd(contextRsp(context), -8);
   const frame = makeFrame(nt, stack, DISPATCH_FRAME, driverImageAt(nt, vaFromU64(context.rip)));

@@ -6,7 +6,7 @@ import { type Va, vaAdd, vaInRange, vaToU64 } from '../../base/va.ts';
 import type { CpuExit } from '../../engine/cpu/cpu.ts';
 import { Gpr } from '../../engine/cpu/state.ts';
 import type { GuestFault } from '../../engine/memory/guest-fault.ts';
-import { type Access, pageSize } from '../../engine/memory/layout.ts';
+import { Access, pageSize } from '../../engine/memory/layout.ts';
 import type { UnwindContext } from '../../image/unwind/index.ts';
 import { BugCheck } from '../declare/bug-check.ts';
 import type { Nt } from '../nt.ts';
@@ -20,7 +20,13 @@ import {
 import { EXCEPTION_RECORD, ExceptionFlag, KTRAP_FRAME } from '../structures/exception.ts';
 import { raiseException, writeRecord } from './dispatch-exception.ts';
 import { divideErrorStatus } from './divide-error.ts';
-import { type AccessViolation, decidePageFault, type PageFault, protectionViolation } from './fault-decision.ts';
+import {
+  type AccessViolation,
+  decidePageFault,
+  doubleFault,
+  type PageFault,
+  protectionViolation,
+} from './fault-decision.ts';
 import { contextRsp, processorContext, processorRip, writeTrapFrame } from './guest-context.ts';
 import { StackWalker } from './stack-walk.ts';
 
@@ -45,6 +51,7 @@ export class Exceptions {
   /** An instruction of the driver faulted. Throws BugCheck where Windows stops. */
   fromProcessor(fault: ProcessorFault): void {
     const context = processorContext(this.nt);
+    if (!this.hasRoomForTrapFrame(context)) throw doubleFault(contextRsp(context), fault.rip);
     switch (fault.vector) {
       case 0x00:
         this.raise(divideErrorStatus(this.nt, fault.rip), [], context);
@@ -151,6 +158,12 @@ export class Exceptions {
       if (this.nt.memory.mappingAt(page as Va) !== undefined) return true;
     }
     return false;
+  }
+
+  /** The processor pushes its frame on the stack that it finds; if it can't, that is a double fault. */
+  private hasRoomForTrapFrame(context: UnwindContext): boolean {
+    const rsp = contextRsp(context);
+    return this.nt.memory.isAccessible(vaAdd(rsp, -KTRAP_FRAME.sizeBytes), KTRAP_FRAME.sizeBytes, Access.Write);
   }
 
   /** `int 29h`: the code says what is broken, and nothing may run any more. */

@@ -36,7 +36,7 @@ export interface AccessViolation {
 
 const freedPte = 0;
 const notPresentPageTable = 2;
-const doubleFault = 8;
+const doubleFaultTrap = 8;
 
 /** The access violation to raise, or the bug check. `va` is canonical. */
 export function decidePageFault(fault: PageFault): AccessViolation | BugCheck {
@@ -45,7 +45,7 @@ export function decidePageFault(fault: PageFault): AccessViolation | BugCheck {
   const isAllowed = mapping !== undefined && (mapping.flags & access) !== 0;
   // A mapping that allows nothing is a guard page, which to the processor is no mapping.
   const isPresent = mapping !== undefined && (mapping.flags & (Access.Read | Access.Write | Access.Execute)) !== 0;
-  if (fault.isStackGuard) return stackOverflow(fault);
+  if (fault.isStackGuard) return doubleFault(fault.rsp, fault.rip);
   if (isPresent && !isAllowed) {
     // Supervisor mode execution prevention: user pages never execute in kernel mode.
     if (access === Access.Execute) return executeOfNoExecute(fault, mapping);
@@ -72,9 +72,16 @@ function verb(access: Access): string {
   return access === Access.Read ? 'read' : access === Access.Write ? 'wrote' : 'executed';
 }
 
-function stackOverflow({ va, rip, rsp }: PageFault): BugCheck {
-  return new BugCheck(0x7f, [doubleFault, va, rsp, rip], 'the kernel stack overflowed into its guard page');
+/** The stack can't take what must be put on it. */
+export function doubleFault(rsp: Va, rip: Va): BugCheck {
+  return new BugCheck(
+    0x7f,
+    [doubleFaultTrap, 0, canonical(rsp), canonical(rip)],
+    `the kernel stack is used up or lost: RSP is ${formatVa(rsp)}`,
+  );
 }
+
+const canonical = (va: Va): number => (Number.isNaN(va) ? 0 : va);
 
 function atRaisedIrql(fault: PageFault): BugCheck {
   const { va, access, rip, irql, isByKernel } = fault;

@@ -580,6 +580,53 @@ static NOINLINE NTSTATUS CheckWalks(PVOID ImageBase)
     return STATUS_SUCCESS;
 }
 
+/* ---- through the kernel: the driver calls itself with a request, and the dispatch routine faults. */
+
+static NOINLINE NTSTATUS NTAPI SehDispatch(PDEVICE_OBJECT DeviceObject, PIRP Irp)
+{
+    UNREFERENCED_PARAMETER(DeviceObject);
+    UNREFERENCED_PARAMETER(Irp);
+    __try {
+        Note(1);
+        ReadAt((PULONG)BAD_USER_ADDRESS);
+        APART();
+    } __finally {
+        Note(3);
+    }
+    return STATUS_SUCCESS;
+}
+
+static NOINLINE NTSTATUS CheckThroughKernel(PDRIVER_OBJECT DriverObject)
+{
+    /* A request in memory of the driver's own, as IoInitializeIrp makes it. */
+    static struct {
+        IRP Irp;
+        IO_STACK_LOCATION Locations[1];
+    } request;
+    PDEVICE_OBJECT device;
+    PIRP irp = &request.Irp;
+    NTSTATUS status = IoCreateDevice(DriverObject, 0, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &device);
+    CHECK(120, NT_SUCCESS(status));
+    CHECK(121, device->StackSize == 1);
+    irp->Type = IO_TYPE_IRP;
+    irp->Size = sizeof(request);
+    irp->StackCount = 1;
+    irp->CurrentLocation = 2;
+    irp->Tail.Overlay.CurrentStackLocation = &request.Locations[1];
+    DriverObject->MajorFunction[IRP_MJ_FLUSH_BUFFERS] = SehDispatch;
+    IoGetNextIrpStackLocation(irp)->MajorFunction = IRP_MJ_FLUSH_BUFFERS;
+    Trace = 0;
+    __try {
+        IoCallDriver(device, irp);
+        Note(9);
+    } __except (NoteAnd(2, EXCEPTION_EXECUTE_HANDLER)) {
+        Note(4);
+    }
+    IoDeleteDevice(device);
+    CHECK(122, Trace == 1234);
+    return STATUS_SUCCESS;
+}
+
 static VOID SehUnload(PDRIVER_OBJECT DriverObject) { UNREFERENCED_PARAMETER(DriverObject); }
 
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
@@ -597,5 +644,6 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING Registry
     if (NT_SUCCESS(status)) status = CheckProbes();
     if (NT_SUCCESS(status)) status = CheckAssembly();
     if (NT_SUCCESS(status)) status = CheckWalks(DriverObject->DriverStart);
+    if (NT_SUCCESS(status)) status = CheckThroughKernel(DriverObject);
     return status;
 }
