@@ -21,9 +21,11 @@ import { keWaits } from './ke/wait-exports.ts';
 import { mmAddresses } from './mm/address-exports.ts';
 import { mmContiguousMemory } from './mm/contiguous-exports.ts';
 import { mmMappingAddresses } from './mm/mapping-addresses.ts';
+import { mmDriverPaging } from './mm/driver-paging-exports.ts';
 import { ioMdls, mmMdls } from './mm/mdl-exports.ts';
 import { mmPageAllocations } from './mm/page-allocation-exports.ts';
 import { mmPhysicalMemory } from './mm/physical-exports.ts';
+import { mmSystemRoutines } from './mm/system-routines.ts';
 import { rtlArithmetic } from './rtl/arithmetic.ts';
 import { rtlBitmaps } from './rtl/bitmap-exports.ts';
 import { crtStrings } from './rtl/c-string-exports.ts';
@@ -90,4 +92,6 @@ export const kernelComponents: readonly KernelComponent[] = [
   keDpcs,
   keProcessors,
   keTime,
+  mmDriverPaging,
+  mmSystemRoutines,
 ];

@@ -28,6 +28,7 @@ import { Scheduler, type Thread } from './ke/scheduler.ts';
 import { Timers } from './ke/timers.ts';
 import { AddressSpace } from './mm/address-space.ts';
 import { ContiguousMemory } from './mm/contiguous-memory.ts';
+import { DriverPaging } from './mm/driver-paging.ts';
 import { Images } from './mm/images.ts';
 import type { KernelImage } from './mm/kernel-image.ts';
 import { buildKernelModules } from './mm/kernel-modules.ts';
@@ -90,6 +91,7 @@ export class Nt {
   readonly contiguous: ContiguousMemory;
   readonly pageAllocations: PageAllocations;
   readonly mappingAddresses: MappingAddresses;
+  readonly driverPaging: DriverPaging;
   readonly userMemory: UserMemory;
   readonly objects: ObjectManager;
   readonly dispatcher: Dispatcher;
@@ -127,6 +129,7 @@ export class Nt {
     this.contiguous = new ContiguousMemory(this);
     this.pageAllocations = new PageAllocations(this);
     this.mappingAddresses = new MappingAddresses(this);
+    this.driverPaging = new DriverPaging(this);
     this.userMemory = new UserMemory(this);
     this.objects = new ObjectManager(this);
     this.dispatcher = new Dispatcher(this);

@@ -122,6 +122,20 @@ export class Frames {
     return true;
   }
 
+  /** Changes whether a mapped page may be paged out; for a locked page, once it is unlocked. */
+  setPageable(va: Va, isPageable: boolean): void {
+    const mapping = this.nt.memory.mappingAt(va);
+    if (mapping === undefined) return;
+    const use = this.uses.get(mapping.frame);
+    if (use === undefined || use.locks === 0) {
+      const flags = mapping.flags & ~PageFlag.Pageable;
+      this.nt.memory.protectPage(va, isPageable ? flags | PageFlag.Pageable : flags);
+      return;
+    }
+    const others = use.pageableAt.filter((page) => page !== va);
+    this.uses.set(mapping.frame, { ...use, pageableAt: isPageable ? [...others, va] : others });
+  }
+
   // ---- giving back
 
   /** The owner needs the frame no more. */

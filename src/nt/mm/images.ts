@@ -20,9 +20,13 @@ interface VaRange {
 const defaultSecurityCookie = 0x00002b99_2ddfa232n;
 
 export class Images {
+  /** What MmIsDriverVerifying answers; replaced by whoever verifies drivers. */
+  isVerified: (image: KernelImage) => boolean = () => false;
   private readonly nt: Nt;
   private readonly images: StoreMap<number, KernelImage>;
   private readonly nextThunk: StoreCell<Va>;
+  /** `module!name` of routines that an image asked for by name at run time, by image index; behind its imports. */
+  private readonly dynamicImports: StoreMap<number, readonly string[]>;
   /** Exports of the kernel's modules, names in lower case modules: `ntoskrnl.exe!Name` to address. */
   private readonly kernelExports = new Map<string, Va>();
   private bootActions: (() => void)[] = [];
@@ -33,6 +37,7 @@ export class Images {
     this.nt = nt;
     this.images = nt.stores.map('mm/images');
     this.nextThunk = nt.stores.cell('mm/next-thunk', AddressMap.thunks);
+    this.dynamicImports = nt.stores.map('mm/dynamic-imports');
   }
 
   // ---- lookups
@@ -123,9 +128,8 @@ export class Images {
     const base = this.nt.addressSpace.reserve(AddressMap.images, pages);
     assert(base !== undefined, 'the image region is used up');
     const thunks = this.nextThunk.value;
-    const importCount = pe.imports.reduce((sum, module) => sum + module.imports.length, 0);
     // Thunks of different images share no page, so that a page can be dropped with its image.
-    this.nextThunk.value = vaAdd(thunks, (Math.ceil((importCount * hostSlotBytes) / pageSize) + 1) * pageSize);
+    this.nextThunk.value = vaAdd(thunks, thunkPages(importCount(pe)) * pageSize);
     const image: KernelImage = {
       index: this.images.size + 1,
       fileName,
@@ -146,6 +150,23 @@ export class Images {
     this.addThunks(image);
     this.nt.events.emit('imageLoaded', { image });
     return image;
+  }
+
+  /**
+   * A thunk of the image for a routine that it asks for by name while it runs; always the same one. Undefined if the
+   * image has no slot left. A routine that no module has ends the life when it is called.
+   */
+  dynamicThunk(image: KernelImage, module: string, name: string): Va | undefined {
+    const names = this.dynamicImports.get(image.index) ?? [];
+    const importName = `${module}!${name}`;
+    const imports = image.pe === undefined ? 0 : importCount(image.pe);
+    const known = names.indexOf(importName);
+    const va = vaAdd(image.thunks, (imports + (known < 0 ? names.length : known)) * hostSlotBytes);
+    if (known >= 0) return va;
+    if (va >= image.thunks + thunkPages(imports) * pageSize) return undefined;
+    this.dynamicImports.set(image.index, [...names, importName]);
+    this.addThunk(image, importName, this.kernelExport(module, name), va);
+    return va;
   }
 
   /** Throws away sections that are only needed for initialisation: INIT. */
@@ -191,19 +212,22 @@ export class Images {
     let va = image.thunks;
     for (const { module, imports } of image.pe?.imports ?? []) {
       for (const { name, ordinal } of imports) {
-        const targetVa = name === undefined ? undefined : this.kernelExport(module, name);
-        const target = targetVa === undefined ? undefined : this.nt.entries.at(targetVa);
-        const importName = `${module}!${name ?? `#${ordinal}`}`;
-        this.nt.entries.add({
-          kind: 'thunk',
-          image,
-          importName,
-          target: target?.kind === 'routine' ? target : undefined,
-          va,
-        });
+        const target = name === undefined ? undefined : this.kernelExport(module, name);
+        this.addThunk(image, `${module}!${name ?? `#${ordinal}`}`, target, va);
         va = vaAdd(va, hostSlotBytes);
       }
     }
+    for (const importName of this.dynamicImports.get(image.index) ?? []) {
+      const [module, name] = importName.split('!') as [string, string];
+      this.addThunk(image, importName, this.kernelExport(module, name), va);
+      va = vaAdd(va, hostSlotBytes);
+    }
+  }
+
+  private addThunk(image: KernelImage, importName: string, targetVa: Va | undefined, va: Va): void {
+    const entry = targetVa === undefined ? undefined : this.nt.entries.at(targetVa);
+    const target = entry?.kind === 'routine' ? entry : undefined;
+    this.nt.entries.add({ kind: 'thunk', image, importName, target, va });
   }
 
   /** The kernel's loader does this before the driver runs; a cookie left at its default would be bug check 0x139. */
@@ -225,6 +249,15 @@ export class Images {
       this.nt.memory.mapPage(vaAdd(image.base, rva), frame, pageFlags(pe, rva));
     }
   }
+}
+
+function importCount(pe: PeImage): number {
+  return pe.imports.reduce((sum, module) => sum + module.imports.length, 0);
+}
+
+/** Pages of an image's thunks: those of its imports, and room for routines that it asks for by name. */
+function thunkPages(imports: number): number {
+  return Math.ceil((imports * hostSlotBytes) / pageSize) + 1;
 }
 
 /** Access of a page: what the sections that touch it ask for together; headers are read-only. */
