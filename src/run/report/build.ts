@@ -36,6 +36,11 @@ export function buildReport(machine: Machine): Report {
   const driver = nt.io.drivers.ofImage(machine.image);
   const { life } = machine;
   const notes = [...(machine.image.pe?.notes ?? []), ...machine.symbols.notes];
+  if (options.steps === undefined && life.madeDevices) {
+    notes.push(
+      'no steps were given: the devices were opened, read, written and closed; control codes were not tried (give them with --do)',
+    );
+  }
   return {
     schema: 1,
     driver: {
@@ -95,13 +100,19 @@ function poolLeaks(machine: Machine, stacks: CallStackReader): Leak[] {
   const { poolTracking } = machine;
   if (poolTracking === undefined || !isUnloaded(machine)) return [];
   const groups = new Map<string, TrackedAllocation[]>();
-  const stackNumbers = new Map<readonly Va[], number>();
+  // Stacks are compared by what they hold: a restored snapshot's arrays are not this machine's.
+  const stackNumbers = new Map<string, number>();
+  const numberOf = (stack: readonly Va[]): number => {
+    const text = stack.join();
+    const known = stackNumbers.get(text);
+    if (known !== undefined) return known;
+    stackNumbers.set(text, stackNumbers.size);
+    return stackNumbers.size - 1;
+  };
+  const numbers = new Map<readonly Va[], number>();
   for (const allocation of poolTracking.allocations.ofImage(machine.image.index)) {
-    let stack = stackNumbers.get(allocation.stack);
-    if (stack === undefined) {
-      stack = stackNumbers.size;
-      stackNumbers.set(allocation.stack, stack);
-    }
+    const stack = numbers.get(allocation.stack) ?? numberOf(allocation.stack);
+    numbers.set(allocation.stack, stack);
     const key = `${allocation.kind} ${allocation.tag} ${allocation.poolType} ${stack}`;
     const group = groups.get(key);
     if (group) group.push(allocation);
