@@ -10,9 +10,10 @@ import {
   BlockEncoder,
   BlockEncoderOptions,
   Code,
+  Decoder,
+  DecoderOptions,
   Encoder,
   Instruction,
-  MemoryOperand,
   Register,
   RepPrefixKind,
 } from 'iced-x86';
@@ -59,21 +60,29 @@ export function assemble(source: string, at = 0): Assembled {
     instruction.ip = idOf(instructions.length);
     instructions.push({ instruction, line });
   }
-  const encoder = new BlockEncoder(64, BlockEncoderOptions.ReturnNewInstructionOffsets);
+  const encoder = new BlockEncoder(64, BlockEncoderOptions.None);
   for (const { instruction } of instructions) encoder.add(instruction);
-  const result = encoder.encode(BigInt.asUintN(64, BigInt(at)));
-  const offsets = result.newInstructionOffsets();
-  const bytes = result.takeCodeBuffer();
-  const labels = new Map([...labelIndex].map(([name, index]) => [name, offsets[index] ?? bytes.length]));
-  result.free();
+  const bytes = encoder.encode(BigInt.asUintN(64, BigInt(at)));
   encoder.free();
-  for (const { instruction } of instructions) instruction.free();
+  // The encoder does not tell where it put each instruction.
+  const decoder = new Decoder(64, bytes, DecoderOptions.None);
+  const offsets = [0];
+  for (const { instruction } of instructions) {
+    const start = offsets[offsets.length - 1] as number;
+    decoder.position = start;
+    offsets.push(
+      start + (instruction.code === Code.DeclareByte ? instruction.declareDataLength : decoder.decode().length),
+    );
+    instruction.free();
+  }
+  decoder.free();
+  const labels = new Map([...labelIndex].map(([name, index]) => [name, offsets[index] ?? bytes.length]));
   return { bytes, labels };
 }
 
 const codesOfMnemonic = new Map<string, { code: Code; tokens: string[] }[]>();
 for (const [name, code] of Object.entries(Code)) {
-  if (typeof code !== 'number' || /^(VEX|EVEX|XOP|MVEX|D3NOW|KNC)_/.test(name)) continue;
+  if (typeof code !== 'number' || /^(VEX|EVEX|XOP|MVEX|D3NOW|KNC|Push_imm16|Pushw_imm8)/.test(name)) continue;
   const [mnemonic = '', ...tokens] = name.split('_');
   const key = mnemonic.toLowerCase();
   const list = codesOfMnemonic.get(key);
@@ -132,7 +141,7 @@ const aliases: Readonly<Record<string, readonly string[]>> = {
   jnc: ['jae'],
   ret: ['retnq'],
   push: ['push', 'pushq'],
-  int29: ['int'],
+  nop: ['nopd'],
 };
 
 const stringCodes: Readonly<Record<string, true>> = {
