@@ -15,6 +15,7 @@ import { pointerTo } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_INVALID_DISPOSITION, STATUS_NONCONTINUABLE_EXCEPTION } from '../ntstatus.ts';
 import {
+  CONTEXT,
   DISPATCH_FRAME,
   DISPATCHER_CONTEXT,
   Disposition,
@@ -89,16 +90,16 @@ function writeDispatchFrame(nt: Nt, context: UnwindContext): Va {
   const stack = vaAdd(contextRsp(context), -8);
   const frame = makeFrame(nt, stack, DISPATCH_FRAME, driverImageAt(nt, vaFromU64(context.rip)));
   nt.memory.writeU64(stack, context.rip);
-  writeProcessorContext(nt, DISPATCH_FRAME.Context.at(frame), context);
-  writeProcessorContext(nt, DISPATCH_FRAME.Walking.at(frame), context);
+  const at = DISPATCH_FRAME.Context.at(frame);
+  writeProcessorContext(nt, at, context);
+  nt.memory.writeBytes(DISPATCH_FRAME.Walking.at(frame), nt.memory.readBytes(at, CONTEXT.sizeBytes));
   return frame;
 }
 
 /** Goes up from the frame in `Walking` to the next one with a handler and enters that. */
 function searchOn(nt: Nt, frame: Va): void {
   const walking = DISPATCH_FRAME.Walking.at(frame);
-  for (;;) {
-    const context = readContext(nt, walking);
+  for (let context = readContext(nt, walking); ; ) {
     const step = stepUp(nt, context, 'exception');
     if (step.kind === 'end') unhandled(nt, frame, undefined);
     if (step.kind === 'kernel') {
@@ -111,12 +112,13 @@ function searchOn(nt: Nt, frame: Va): void {
       }
       if (interrupted) passNestedSearch(nt, frame, interrupted.dispatcher);
     }
-    writeContext(nt, walking, step.context);
     if (step.kind === 'function' && step.frame.handler !== undefined) {
+      writeContext(nt, walking, step.context);
       enterHandler(nt, frame, context.rip, step.frame, step.frame.handler);
       return;
     }
     if (!nt.memory.isAccessible(contextRsp(step.context), 8, Access.Read)) unhandled(nt, frame, undefined);
+    context = step.context;
   }
 }
 

@@ -1,5 +1,5 @@
 /** What drivers call to raise exceptions and to look at stacks. */
-import { type Va, vaAdd, vaFromU64, vaToU64 } from '../../base/va.ts';
+import { nullVa, type Va, vaAdd, vaFromU64, vaToU64 } from '../../base/va.ts';
 import { lookupFunctionEntry, virtualUnwind } from '../../image/unwind/index.ts';
 import type { Call } from '../declare/call.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
@@ -119,6 +119,14 @@ export const rtlExceptions = ntExports('ntoskrnl.exe', {
     support: { partial: 'not for STATUS_LONGJUMP and STATUS_UNWIND_CONSOLIDATE' },
     body: (nt, { ExceptionRecord }, call) => raiseFromDriver(nt, ExceptionRecord, call),
   }),
+  ExRaiseException: ntRoutine({
+    doc: 'ntifs.h; another name of RtlRaiseException',
+    irql: ['PASSIVE', 'HIGH'],
+    params: { ExceptionRecord: pointerTo('EXCEPTION_RECORD') },
+    returns: 'VOID',
+    support: { partial: 'not for STATUS_LONGJUMP and STATUS_UNWIND_CONSOLIDATE' },
+    body: (nt, { ExceptionRecord }, call) => raiseFromDriver(nt, ExceptionRecord, call),
+  }),
   RtlCaptureContext: ntRoutine({
     doc: 'ntifs.h; learn: nf-ntifs-rtlcapturecontext',
     irql: ['PASSIVE', 'HIGH'],
@@ -185,5 +193,16 @@ export const rtlExceptions = ntExports('ntoskrnl.exe', {
     returns: 'ULONG',
     body: (nt, { FramesToSkip, FramesToCapture, BackTrace, BackTraceHash }) =>
       captureStack(nt, FramesToSkip, FramesToCapture, BackTrace, BackTraceHash),
+  }),
+  RtlWalkFrameChain: ntRoutine({
+    doc: 'ntifs.h; as RtlCaptureStackBackTrace, frames to skip in bits 8 and up of Flags',
+    irql: ['PASSIVE', 'HIGH'],
+    params: { Callers: PVOID, Count: ULONG, Flags: ULONG },
+    returns: 'ULONG',
+    support: { partial: 'frames of the kernel only' },
+    body: (nt, { Callers, Count, Flags }) =>
+      (Flags & 1) !== 0
+        ? unsupported('RtlWalkFrameChain for user-mode frames')
+        : captureStack(nt, Flags >>> 8, Count, Callers, nullVa),
   }),
 });

@@ -135,8 +135,8 @@ export class Exceptions {
       isByKernel,
       isStackGuard: this.isStackGuard(va),
       isInImage: loaded !== undefined,
-      isInUnloadedImage: loaded === undefined && nt.images.containingEver(va) !== undefined,
-      hasPageTable: this.hasPageTable(va),
+      isInUnloadedImage: va < 0 && loaded === undefined && nt.images.containingEver(va) !== undefined,
+      hasPageTable: va < 0 && this.hasPageTable(va),
     };
     for (const policy of this.faultPolicies) {
       const answer = policy(fault);

@@ -13,7 +13,6 @@ const selectors = { code: 0x10, stack: 0x18, data: 0x2b, teb: 0x53 } as const;
 const registerCount = 16;
 /** XSAVE_FORMAT: x87 control word after FNINIT, MXCSR and its mask. */
 const fltSave = { controlWord: 0x27f, mxcsrOffset: 0x18, maskOffset: 0x1c, mxcsrMask: 0xffff } as const;
-const wordBytes = 8;
 
 /** RIP with all its 64 bits, canonical or not. */
 export function processorRip(nt: Nt): bigint {
@@ -109,14 +108,11 @@ export function restoreContext(nt: Nt, va: Va): void {
   memory.view.setBigUint64(cpuStateOffset + StateOffset.Rip, rip, true);
 }
 
+/** Words as they lie in the guest's memory; every host that runs WebAssembly in practice is little-endian too. */
 function writeWords(nt: Nt, va: Va, words: BigUint64Array): void {
-  for (let index = 0; index < words.length; index++) {
-    nt.memory.writeU64(vaAdd(va, index * wordBytes), words[index] ?? 0n);
-  }
+  nt.memory.writeBytes(va, new Uint8Array(words.buffer, words.byteOffset, words.byteLength));
 }
 
 function readWords(nt: Nt, va: Va, count: number): BigUint64Array {
-  const words = new BigUint64Array(count);
-  for (let index = 0; index < count; index++) words[index] = nt.memory.readU64(vaAdd(va, index * wordBytes));
-  return words;
+  return new BigUint64Array(nt.memory.readBytes(va, count * 8).buffer);
 }

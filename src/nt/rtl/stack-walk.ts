@@ -2,6 +2,7 @@
  * Return addresses of a stack. Walked for every pool allocation, so what each return address says about its frame is
  * remembered in flat tables; the complete unwinder is asked only for frames that have no simple shape.
  */
+import { PoolproofError } from '../../base/errors.ts';
 import { type Va, vaFromU64, vaToU64 } from '../../base/va.ts';
 import { Gpr } from '../../engine/cpu/state.ts';
 import {
@@ -206,8 +207,14 @@ export class StackWalker {
     if (host !== undefined) return { kind: Gpr.Rsp, shape: leafShape };
     const image = driverImageAt(this.nt, rip);
     if (image === undefined) return { kind: Kind.none };
-    const shape = frameShape(image.pe, rip - image.base);
-    return { kind: shape?.register ?? Kind.complex, shape, image };
+    try {
+      const shape = frameShape(image.pe, rip - image.base);
+      return { kind: shape?.register ?? Kind.complex, shape, image };
+    } catch (thrown) {
+      // Unwind data that can't be read ends the stack there.
+      if (thrown instanceof PoolproofError) return { kind: Kind.none };
+      throw thrown;
+    }
   }
 
   /** What was learnt holds as long as the images are the same ones. */

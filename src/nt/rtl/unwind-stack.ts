@@ -75,8 +75,7 @@ function unwindOn(nt: Nt, frame: Va): void {
   const { memory } = nt;
   const current = UNWIND_FRAME.Current.at(frame);
   const target = UNWIND_FRAME.TargetFrame.get(memory, frame);
-  for (;;) {
-    const context = readContext(nt, current);
+  for (let context = readContext(nt, current); ; ) {
     const step = stepUp(nt, context, 'unwind');
     if (step.kind === 'end') badStack(nt, frame);
     if (step.kind === 'kernel') {
@@ -89,22 +88,24 @@ function unwindOn(nt: Nt, frame: Va): void {
     if (step.kind === 'function') {
       const { establisherFrame, handler } = step.frame;
       if (handler !== undefined) {
+        writeContext(nt, current, context);
         writeDispatcher(nt, UNWIND_FRAME.Dispatcher.at(frame), context.rip, step.frame, handler);
         callHandler(nt, frame, 0);
         return;
       }
       if (establisherFrame === target) {
+        writeContext(nt, current, context);
         finish(nt, frame);
         return;
       }
     }
-    goUp(nt, frame, step.context);
+    checkStack(nt, frame, step.context);
+    context = step.context;
   }
 }
 
-function goUp(nt: Nt, frame: Va, caller: UnwindContext): void {
+function checkStack(nt: Nt, frame: Va, caller: UnwindContext): void {
   if (!nt.memory.isAccessible(contextRsp(caller), 8, Access.Read)) badStack(nt, frame);
-  writeContext(nt, UNWIND_FRAME.Current.at(frame), caller);
 }
 
 /** Calls the language handler that the frame's DISPATCHER_CONTEXT names. */
@@ -167,7 +168,8 @@ function afterHandler(nt: Nt, frame: Va, disposition: number): Outcome {
   }
   const step = stepUp(nt, readContext(nt, UNWIND_FRAME.Current.at(frame)), 'none');
   if (step.kind === 'end') badStack(nt, frame);
-  goUp(nt, frame, step.context);
+  checkStack(nt, frame, step.context);
+  writeContext(nt, UNWIND_FRAME.Current.at(frame), step.context);
   unwindOn(nt, frame);
   return continueGuest;
 }
