@@ -5,10 +5,12 @@ import type { Emitter } from './emitter.ts';
 import type { Mnemonic } from './iced.ts';
 import type { Instruction } from './instruction.ts';
 
-/**
- * Emits the code of one instruction. `false`: this form of it is not supported; nothing has been emitted then.
- */
-export type InstructionTranslator = (emitter: Emitter, instruction: Instruction) => void | false;
+/** `false`: this form of the instruction is not supported, and nothing has been emitted. */
+// biome-ignore lint/suspicious/noConfusingVoidType: nearly all translators have nothing to say
+export type Translation = void | false;
+
+/** Emits the code of one instruction. */
+export type InstructionTranslator = (emitter: Emitter, instruction: Instruction) => Translation;
 
 /** Keyed by mnemonic as iced spells it. */
 export type InstructionTable = Readonly<Partial<Record<keyof typeof Mnemonic, InstructionTranslator>>>;

@@ -101,18 +101,24 @@ export class LazyFlags {
   pushOf(pending: PendingFlags, flag: Flag): void {
     switch (flag) {
       case Flag.Cf:
-        return this.pushCarry(pending);
+        this.pushCarry(pending);
+        break;
       case Flag.Pf:
-        return this.pushParity(pending.result, pending.bytes);
+        this.pushParity(pending.result, pending.bytes);
+        break;
       case Flag.Af:
-        return this.pushAdjust(pending);
+        this.pushAdjust(pending);
+        break;
       case Flag.Zf:
         this.code.get(pending.result);
-        return this.code.op(sized(Op.I32Eqz, pending.bytes));
+        this.code.op(sized(Op.I32Eqz, pending.bytes));
+        break;
       case Flag.Sf:
-        return this.pushSign(pending.result, pending.bytes);
+        this.pushSign(pending.result, pending.bytes);
+        break;
       default:
-        return this.pushOverflow(pending);
+        this.pushOverflow(pending);
+        break;
     }
   }
 

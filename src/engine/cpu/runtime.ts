@@ -74,5 +74,6 @@ export function buildRuntime(memory: WebAssembly.Memory, hooks: RuntimeHooks): R
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: { memory, table, ...hooks } });
   const lazyFunction: unknown = table.get(lazySlot);
   for (let slot = reservedSlots; slot < table.length; slot++) table.set(slot, lazyFunction);
-  return { table, enter: instance.exports['enter'] as () => number };
+  const { enter: enterExport } = instance.exports;
+  return { table, enter: enterExport as () => number };
 }

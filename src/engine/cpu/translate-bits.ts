@@ -5,7 +5,7 @@
 import type { Emitter, OperandBytes } from './emitter.ts';
 import { Import } from './emitter.ts';
 import type { Instruction, Operand } from './instruction.ts';
-import type { InstructionTable, InstructionTranslator } from './instruction-table.ts';
+import type { InstructionTable, InstructionTranslator, Translation } from './instruction-table.ts';
 import { Flag } from './state.ts';
 import { operandAt } from './translate-integer.ts';
 import { Op, WasmType } from './wasm-writer.ts';
@@ -167,7 +167,7 @@ function countZeros(isLeading: boolean): InstructionTranslator {
   };
 }
 
-function popcnt(e: Emitter, i: Instruction): void | false {
+function popcnt(e: Emitter, i: Instruction): Translation {
   const destination = operandAt(i, 0);
   if (destination.kind !== 'gpr') return false;
   const { bytes } = destination;
@@ -186,7 +186,7 @@ function popcnt(e: Emitter, i: Instruction): void | false {
 }
 
 /** `xlatb`: AL = [RBX + AL]. */
-function xlatb(e: Emitter, i: Instruction): void | false {
+function xlatb(e: Emitter, i: Instruction): Translation {
   const memory = operandAt(i, 0);
   if (memory.kind !== 'memory' || memory.addressBytes !== 8) return false;
   const address = e.temp(WasmType.I64);

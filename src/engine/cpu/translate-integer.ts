@@ -4,7 +4,7 @@
 import type { Emitter, OperandBytes } from './emitter.ts';
 import { Register } from './iced.ts';
 import type { Instruction, Operand } from './instruction.ts';
-import type { InstructionTable, InstructionTranslator } from './instruction-table.ts';
+import type { InstructionTable, InstructionTranslator, Translation } from './instruction-table.ts';
 import { type FlagsKind, sized } from './lazy-flags.ts';
 import { Flag, StateOffset } from './state.ts';
 import { controlRegister8 } from './unit.ts';
@@ -148,7 +148,7 @@ function not(e: Emitter, i: Instruction): void {
   });
 }
 
-function mov(e: Emitter, i: Instruction): void | false {
+function mov(e: Emitter, i: Instruction): Translation {
   const destination = operandAt(i, 0);
   const source = operandAt(i, 1);
   if (source.kind === 'other') return movFromSystemRegister(e, destination, source.register);
@@ -166,7 +166,7 @@ function mov(e: Emitter, i: Instruction): void | false {
 }
 
 /** CR8 and segment selectors as 64-bit Windows has them in kernel mode. */
-function movFromSystemRegister(e: Emitter, destination: Operand, register: number): void | false {
+function movFromSystemRegister(e: Emitter, destination: Operand, register: number): Translation {
   const selectors: Readonly<Record<number, number>> = {
     [Register.CS]: 0x10,
     [Register.SS]: 0x18,
@@ -415,7 +415,7 @@ function bswap(e: Emitter, i: Instruction): void {
 }
 
 /** `movbe`: a byte-swapping move. */
-function movbe(e: Emitter, i: Instruction): void | false {
+function movbe(e: Emitter, i: Instruction): Translation {
   const destination = operandAt(i, 0);
   const source = operandAt(i, 1);
   const bytes = e.sizeOf(destination);
@@ -467,7 +467,7 @@ function setcc(e: Emitter, i: Instruction): void {
 }
 
 /** The source is read even if it is not moved; a 4-byte form clears the upper half in either case. */
-function cmovcc(e: Emitter, i: Instruction): void | false {
+function cmovcc(e: Emitter, i: Instruction): Translation {
   const destination = operandAt(i, 0);
   if (destination.kind !== 'gpr') return false;
   const { bytes } = destination;

@@ -5,7 +5,7 @@
 import type { Emitter, OperandBytes } from './emitter.ts';
 import { Import, loadScratchOffset } from './emitter.ts';
 import type { Instruction } from './instruction.ts';
-import type { InstructionTable, InstructionTranslator } from './instruction-table.ts';
+import type { InstructionTable, InstructionTranslator, Translation } from './instruction-table.ts';
 import { RareOperation } from './rare-operations.ts';
 import { Flag, Gpr } from './state.ts';
 import { operandAt } from './translate-integer.ts';
@@ -174,7 +174,7 @@ export function pushHighProduct(e: Emitter, a: number, b: number, isSigned: bool
   }
 }
 
-function imul(e: Emitter, i: Instruction): void | false {
+function imul(e: Emitter, i: Instruction): Translation {
   if (i.operands.length === 1) return multiplyAccumulator(true)(e, i);
   const destination = operandAt(i, 0);
   if (destination.kind !== 'gpr') return false;

@@ -4,7 +4,7 @@
 import type { Emitter } from './emitter.ts';
 import { Code } from './iced.ts';
 import type { Instruction } from './instruction.ts';
-import type { InstructionTable } from './instruction-table.ts';
+import type { InstructionTable, Translation } from './instruction-table.ts';
 import { Flag, Gpr, StateOffset } from './state.ts';
 import { operandAt } from './translate-integer.ts';
 import { Op, WasmType } from './wasm-writer.ts';
@@ -38,7 +38,7 @@ export function moveStack(e: Emitter, bytes: number): void {
   e.flow.set(Gpr.Rsp);
 }
 
-function push(e: Emitter, i: Instruction): void | false {
+function push(e: Emitter, i: Instruction): Translation {
   const source = operandAt(i, 0);
   if (source.kind === 'other') return false;
   const bytes = source.kind === 'immediate' ? (pushesWord.has(i.code) ? 2 : 8) : e.sizeOf(source);
@@ -48,7 +48,7 @@ function push(e: Emitter, i: Instruction): void | false {
   pushOnStack(e, bytes, () => e.code.get(value));
 }
 
-function pop(e: Emitter, i: Instruction): void | false {
+function pop(e: Emitter, i: Instruction): Translation {
   const destination = operandAt(i, 0);
   if (destination.kind === 'other') return false;
   const bytes = e.sizeOf(destination);
@@ -166,7 +166,7 @@ function leave(e: Emitter): void {
 }
 
 /** `enter size, level`: a frame with pointers to the frames of `level` - 1 enclosing procedures and its own. */
-function enter(e: Emitter, i: Instruction): void | false {
+function enter(e: Emitter, i: Instruction): Translation {
   const { code } = e;
   const size = operandAt(i, 0);
   const nesting = operandAt(i, 1);

@@ -5,7 +5,7 @@
  */
 import { type Emitter, Import, type OperandBytes } from './emitter.ts';
 import type { Instruction } from './instruction.ts';
-import type { InstructionTable, InstructionTranslator } from './instruction-table.ts';
+import type { InstructionTable, InstructionTranslator, Translation } from './instruction-table.ts';
 import type { PendingFlags } from './lazy-flags.ts';
 import { Flag, Gpr, StateOffset } from './state.ts';
 import { type Label, Op, WasmType } from './wasm-writer.ts';
@@ -18,7 +18,7 @@ interface StringOperation {
 
 function stringInstruction(
   bytes: OperandBytes,
-  emit: (e: Emitter, i: Instruction, operation: StringOperation) => void | false,
+  emit: (e: Emitter, i: Instruction, operation: StringOperation) => Translation,
 ): InstructionTranslator {
   return (e, i) => {
     let usesSource = false;

@@ -50,10 +50,7 @@ const importedFunctions = [
   { name: 'rareOperation', type: 0 },
 ] as const;
 
-export type RuntimeImports = Record<
-  (typeof importedFunctions)[number]['name'],
-  (...operands: number[]) => number | void
->;
+export type RuntimeImports = Record<(typeof importedFunctions)[number]['name'], (...operands: number[]) => unknown>;
 
 export class TranslationCache {
   private readonly memory: GuestMemory;
@@ -133,7 +130,8 @@ export class TranslationCache {
     );
     this.sitesOfUnit[unitId] = sites;
     const instance = this.instantiate([{ type: 0, body, exportAs: 'step' }]);
-    return instance.exports['step'] as (depth: number) => number;
+    const { step } = instance.exports;
+    return step as (depth: number) => number;
   }
 
   siteOf(unitId: number, index: number): ExitSite {
