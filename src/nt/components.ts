@@ -20,12 +20,14 @@ import { keDpcs, keTimers } from './ke/timer-exports.ts';
 import { keWaits } from './ke/wait-exports.ts';
 import { mmAddresses } from './mm/address-exports.ts';
 import { mmContiguousMemory } from './mm/contiguous-exports.ts';
-import { mmMappingAddresses } from './mm/mapping-addresses.ts';
 import { mmDriverPaging } from './mm/driver-paging-exports.ts';
+import { mmMappingAddresses } from './mm/mapping-addresses.ts';
 import { ioMdls, mmMdls } from './mm/mdl-exports.ts';
 import { mmPageAllocations } from './mm/page-allocation-exports.ts';
 import { mmPhysicalMemory } from './mm/physical-exports.ts';
 import { mmSystemRoutines } from './mm/system-routines.ts';
+import { obObjects } from './ob/object-exports.ts';
+import { psInternals, psThreads } from './ps/thread-exports.ts';
 import { rtlArithmetic } from './rtl/arithmetic.ts';
 import { rtlBitmaps } from './rtl/bitmap-exports.ts';
 import { crtStrings } from './rtl/c-string-exports.ts';
@@ -94,4 +96,7 @@ export const kernelComponents: readonly KernelComponent[] = [
   keTime,
   mmDriverPaging,
   mmSystemRoutines,
+  obObjects,
+  psThreads,
+  psInternals,
 ];

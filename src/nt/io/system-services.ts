@@ -15,6 +15,7 @@ import {
   STATUS_PENDING,
   STATUS_SUCCESS,
 } from '../ntstatus.ts';
+import { releaseObject } from '../ob/references.ts';
 import { readUnicodeString } from '../rtl/guest-text.ts';
 import {
   DEVICE_OBJECT,
@@ -190,6 +191,15 @@ function createFrom(nt: Nt, args: CreateRoutineArguments, isKernelMode: boolean)
     isKernelMode,
   );
 }
+
+const openParameters = {
+  FileHandle: PVOID,
+  DesiredAccess: ACCESS_MASK,
+  ObjectAttributes: PVOID,
+  IoStatusBlock: PVOID,
+  ShareAccess: ULONG,
+  OpenOptions: ULONG,
+} as const;
 
 const createResume = {
   dispatched: createDispatched,
@@ -372,7 +382,7 @@ function close(nt: Nt, handle: Va): Outcome {
   const closed = nt.objects.closeHandle(handle);
   if (closed.body === undefined) return closed.status;
   if (!isFile) {
-    nt.objects.dereference(closed.body);
+    releaseObject(nt, closed.body);
     return STATUS_SUCCESS;
   }
   if (closed.wasLast !== true) return dereferenceFile(nt, closed.body);
@@ -420,6 +430,25 @@ export const ioSystemServices = ntExports('ntoskrnl.exe', {
     returns: 'NTSTATUS',
     support: { partial: 'devices only; no directory handles, no extended attributes' },
     body: (nt, args) => createFrom(nt, args, true),
+    resume: createResume,
+  }),
+  NtOpenFile: ntRoutine({
+    doc: 'ntifs.h; nf-ntifs-ntopenfile',
+    irql: ['PASSIVE', 'PASSIVE'],
+    params: openParameters,
+    returns: 'NTSTATUS',
+    support: { partial: 'devices only; no directory handles' },
+    body: (nt, args) =>
+      createFrom(nt, { ...args, FileAttributes: 0, CreateOptions: args.OpenOptions }, nt.previousMode === 0),
+    resume: createResume,
+  }),
+  ZwOpenFile: ntRoutine({
+    doc: 'wdm.h; nf-wdm-zwopenfile',
+    irql: ['PASSIVE', 'PASSIVE'],
+    params: openParameters,
+    returns: 'NTSTATUS',
+    support: { partial: 'devices only; no directory handles' },
+    body: (nt, args) => createFrom(nt, { ...args, FileAttributes: 0, CreateOptions: args.OpenOptions }, true),
     resume: createResume,
   }),
   NtReadFile: ntRoutine({

@@ -8,6 +8,8 @@ import { KPCR } from '../structures/ke.ts';
 import { setIrql } from './irql.ts';
 
 const eprocessBytes = 0xc00;
+const systemProcessId = 4;
+const requesterProcessId = 0x7d0;
 
 /** The one processor: its KPCR, and the instructions that reach beyond the program (CPUID, RDTSC, CLI …). */
 export class ProcessorBlock {
@@ -31,6 +33,11 @@ export class ProcessorBlock {
   /** EPROCESS of the process that makes the requests. */
   get requesterProcess(): Va {
     return this.processes.value.requester;
+  }
+
+  /** Client ID of a process. */
+  processId(process: Va): number {
+    return process === this.requesterProcess ? requesterProcessId : systemProcessId;
   }
 
   boot(): void {

@@ -61,6 +61,7 @@ const directories = [
   '\\filesystem',
 ];
 const kernelHandleBase = -0x8000_0000;
+const typeObjectBytes = 0xd8;
 
 export class ObjectManager {
   private readonly objects: StoreMap<number, ObjectRecord>;
@@ -68,13 +69,35 @@ export class ObjectManager {
   private readonly links: StoreMap<string, SymbolicLink>;
   private readonly handles: StoreMap<number, HandleEntry>;
   private readonly nextHandle: StoreCell<number>;
+  /** Type objects (ExEventObjectType points to one), by name. */
+  private readonly types: StoreMap<string, Va>;
+  private readonly nt: Nt;
 
   constructor(nt: Nt) {
+    this.nt = nt;
     this.objects = nt.stores.map('ob/objects');
     this.names = nt.stores.map('ob/names');
     this.links = nt.stores.map('ob/symbolic-links');
     this.handles = nt.stores.map('ob/handles');
     this.nextHandle = nt.stores.cell('ob/next-handle', 4);
+    this.types = nt.stores.map('ob/types');
+  }
+
+  // ---- types
+
+  /** The type object of that name: only its address means something. */
+  typeObject(name: string): Va {
+    const known = this.types.get(name);
+    if (known !== undefined) return known;
+    const body = this.nt.pool.allocateKernel(typeObjectBytes, 'ObjT');
+    this.types.set(name, body);
+    return body;
+  }
+
+  /** Whether an object has the type that a type object stands for. */
+  isOfType(body: Va, typeObject: Va): boolean {
+    const type = this.objects.get(body)?.type;
+    return type !== undefined && this.types.get(type) === typeObject;
   }
 
   // ---- objects
