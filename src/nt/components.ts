@@ -2,9 +2,11 @@
 import type { KernelComponent } from './declare/nt-routine.ts';
 import { exFastMutexes } from './ex/fast-mutex-exports.ts';
 import { exPool } from './ex/pool-exports.ts';
+import { ioCancelSafeQueueInternals, ioCancelSafeQueues } from './io/cancel-safe-queue-exports.ts';
 import { ioDevices } from './io/device-exports.ts';
 import { ioDriverLoading } from './io/driver-loading.ts';
 import { ioIrpInternals, ioIrps } from './io/irp-exports.ts';
+import { ioRemoveLocks } from './io/remove-lock-exports.ts';
 import { ioServiceInternals, ioSystemServices } from './io/system-services.ts';
 import { kdBugCheck } from './kd/bug-check-exports.ts';
 import { kdDebugPrint } from './kd/debug-print.ts';
@@ -99,4 +101,7 @@ export const kernelComponents: readonly KernelComponent[] = [
   obObjects,
   psThreads,
   psInternals,
+  ioCancelSafeQueues,
+  ioCancelSafeQueueInternals,
+  ioRemoveLocks,
 ];
