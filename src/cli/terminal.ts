@@ -26,7 +26,7 @@ export const colourStyle: TextStyle = {
 
 /** Colour goes to terminals only, and only where NO_COLOR (no-color.org) and TERM allow it. */
 export function styleFor(isTerminal: boolean, environment: Readonly<Record<string, string | undefined>>): TextStyle {
-  const isWanted = isTerminal && !environment['NO_COLOR'] && environment['TERM'] !== 'dumb';
+  const isWanted = isTerminal && !environment.NO_COLOR && environment.TERM !== 'dumb';
   return isWanted ? colourStyle : plainStyle;
 }
 

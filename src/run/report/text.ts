@@ -19,6 +19,8 @@ export const plainStyle: TextStyle = {
 
 /** More frames than that are counted, not shown. The JSON report has them all. */
 const mostFrames = 32;
+/** Lines of debug output, likewise. */
+const mostDebugLines = 200;
 /** Bytes of a request's output that are shown. */
 const mostOutputBytes = 32;
 
@@ -103,10 +105,18 @@ function leakLine(leak: Leak): string {
   return `${what}${size}  ${blocks}`;
 }
 
+/** `3 allocations, 193 bytes and 1 object`: devices and links are not memory that the driver asked for. */
 function totalOf(leaks: readonly Leak[]): string {
-  const count = leaks.reduce((sum, leak) => sum + leak.count, 0);
-  const bytes = leaks.reduce((sum, leak) => sum + leak.bytes, 0);
-  return `${plural(count, 'allocation')}, ${plural(bytes, 'byte')}`;
+  const objects = leaks.filter(({ kind }) => kind === 'device' || kind === 'symbolic-link');
+  const blocks = leaks.filter((leak) => !objects.includes(leak));
+  const sum = (some: readonly Leak[], key: 'count' | 'bytes'): number =>
+    some.reduce((total, leak) => total + leak[key], 0);
+  return [
+    ...(blocks.length > 0
+      ? [`${plural(sum(blocks, 'count'), 'allocation')}, ${plural(sum(blocks, 'bytes'), 'byte')}`]
+      : []),
+    ...(objects.length > 0 ? [plural(sum(objects, 'count'), 'object')] : []),
+  ].join(' and ');
 }
 
 function violationSection({ violations, bugCheck, driver }: Report, style: TextStyle): string[] {
@@ -167,7 +177,12 @@ function debugOutputSection({ debugOutput }: Report, style: TextStyle): string[]
   if (debugOutput.length === 0) return [];
   // A driver's text comes with its own line ends, or with none.
   const lines = debugOutput.flatMap((text) => text.replace(/\r?\n$/, '').split(/\r?\n/));
-  return [style.strong('Debug output'), ...lines.map((line) => `  ${printable(line)}`)];
+  const left = lines.length - mostDebugLines;
+  return [
+    style.strong('Debug output'),
+    ...lines.slice(0, mostDebugLines).map((line) => `  ${printableButTabs(line)}`),
+    ...(left > 0 ? [style.faint(`  … ${plural(left, 'line')} more`)] : []),
+  ];
 }
 
 /** Driver Verifier Manager's pages: global counters, then each driver's, paged pool first. Left out: not counted yet. */

@@ -1,0 +1,203 @@
+import { describe, expect, it } from 'vitest';
+import type { Leak, Report, Site } from './report.ts';
+import { plainStyle, reportText, siteText } from './text.ts';
+
+const site = (name: string, line?: number, more: Partial<Site> = {}): Site => ({
+  module: 'leaky',
+  function: name,
+  offset: '0x1f',
+  ...(line === undefined ? {} : { file: 'c:\\src\\leaky.c', line }),
+  ...more,
+});
+
+const noCounters = { currentAllocations: 0, currentBytes: 0, peakAllocations: 0, peakBytes: 0 };
+
+const clean: Report = {
+  schema: 1,
+  driver: { name: 'leaky.sys', path: 'out/leaky.sys', sha256: '00', symbols: 'leaky.pdb' },
+  options: { flags: '0x8', active: ['Pool tracking'], notImplemented: [] },
+  verdict: 'clean',
+  reasons: [],
+  notes: [],
+  driverEntryStatus: '0x00000000',
+  bugCheck: null,
+  leaks: [],
+  violations: [],
+  counters: {
+    poolAllocationsAttempted: 3,
+    poolAllocationsSucceeded: 3,
+    poolAllocationsFailed: 0,
+    poolAllocationsWithoutTag: 1,
+    poolAllocationsNotTracked: 0,
+    drivers: [
+      {
+        name: 'leaky.sys',
+        pagedPool: { ...noCounters, peakAllocations: 1, peakBytes: 640 },
+        nonPagedPool: { ...noCounters, peakAllocations: 2, peakBytes: 192 },
+      },
+    ],
+  },
+  coverage: null,
+  unsupported: [],
+  threads: [],
+  campaign: null,
+  scenario: { steps: [], seed: 1 },
+  debugOutput: [],
+  host: { durationMs: 41 },
+};
+
+const leak: Leak = {
+  kind: 'pool',
+  tag: 'Leak',
+  bytes: 192,
+  count: 2,
+  poolType: 'NonPagedPoolNx',
+  address: '0xfffff80040000010',
+  site: site('DriverEntry', 42),
+  stack: [site('ExAllocatePool2', undefined, { module: 'nt', offset: '0x0' }), site('DriverEntry', 42)],
+  fault: null,
+};
+
+const reports: Readonly<Record<string, Report>> = {
+  clean: {
+    ...clean,
+    notes: ['leaky.pdb belongs to another build'],
+    scenario: {
+      seed: 7,
+      steps: [
+        { step: 'open \\\\.\\Leaky', status: '0x00000000', information: 0, output: '' },
+        { step: 'ioctl 0x222000 in=00 out=8', status: '0xC0000010', information: 0, output: '' },
+        { step: 'read 100', status: '0x00000000', information: 100, output: 'ab'.repeat(100) },
+        { step: 'ioctl 0x222004 async', status: '0x00000103', information: 0, output: '' },
+        { step: 'close', status: '0xC0123456', information: 1, output: '07' },
+      ],
+    },
+  },
+  violation: {
+    ...clean,
+    verdict: 'violation',
+    driverEntryStatus: '0xC0000182',
+    bugCheck: {
+      code: '0xC4',
+      name: 'DRIVER_VERIFIER_DETECTED_VIOLATION',
+      parameters: ['0x62', '0xfffff800c0007050', '0xfffff800c0007010', '0x3'],
+      summary: 'leaky.sys was unloaded without freeing its pool allocations (3 left)',
+    },
+    leaks: [
+      leak,
+      {
+        ...leak,
+        kind: 'string',
+        tag: 'Strg',
+        bytes: 1,
+        count: 1,
+        poolType: 'PagedPool',
+        site: site('Inner', 7, { inlined: true }),
+        stack: [site('Inner', 7, { inlined: true }), site('DriverEntry', 50)],
+      },
+    ],
+    debugOutput: ['leaky: hello\n', 'leaky: two\r\nlines'],
+  },
+  'violation-without-bug-check': {
+    ...clean,
+    verdict: 'violation',
+    reasons: ['the image was not unloaded: device objects of the driver remain, and Windows waits for them to go'],
+    leaks: [
+      {
+        ...leak,
+        kind: 'device',
+        tag: null,
+        poolType: null,
+        bytes: 0,
+        count: 1,
+        name: '\\Device\\Leaky',
+        site: { module: 'leaky', offset: '0x1234' },
+        stack: Array.from({ length: 40 }, (_, index) => ({ module: 'leaky', offset: `0x${index.toString(16)}` })),
+      },
+    ],
+  },
+  'violation-irql': {
+    ...clean,
+    verdict: 'violation',
+    bugCheck: {
+      code: '0xD1',
+      name: 'DRIVER_IRQL_NOT_LESS_OR_EQUAL',
+      parameters: ['non-canonical', '0x2', '0x1', '0xfffff80000001234'],
+      summary: 'the driver wrote an address that is not resident, at IRQL 2',
+    },
+    violations: [
+      {
+        kind: 'bug-check',
+        bugCheck: {
+          code: '0xD1',
+          name: 'DRIVER_IRQL_NOT_LESS_OR_EQUAL',
+          parameters: ['non-canonical', '0x2', '0x1', '0xfffff80000001234'],
+          summary: 'the driver wrote an address that is not resident, at IRQL 2',
+        },
+        summary: 'the driver wrote an address that is not resident, at IRQL 2',
+        site: site('Dpc', 9),
+        stack: [site('Dpc', 9)],
+      },
+    ],
+  },
+  incomplete: {
+    ...clean,
+    verdict: 'incomplete',
+    options: { flags: '0x209BB', active: ['Pool tracking'], notImplemented: ['Special pool', 'DMA checking'] },
+    reasons: [
+      'the driver calls ntoskrnl.exe!Foo, which is not supported',
+      "the option 'Special pool' was asked for and is not supported yet",
+    ],
+    unsupported: [
+      { kind: 'export', name: 'ntoskrnl.exe!Foo', calls: 1, site: site('DriverEntry', 12) },
+      { kind: 'instruction', name: 'vmcall', calls: 3, site: null },
+    ],
+    threads: [{ id: 4, state: 'waits for an event', stack: [site('Worker', 3)] }],
+  },
+  hostile: {
+    ...clean,
+    verdict: 'violation',
+    driver: { ...clean.driver, name: 'a\u001b]0;owned\u0007.sys', symbols: 'DWARF in \u202egnp.sys' },
+    leaks: [{ ...leak, tag: 'a\u001b[2', site: site('x\u009b31m', 1, { file: '/a\nb\r.c' }) }],
+    notes: ['a note with \u001b[2J in it'],
+    debugOutput: ['\u001b[31mred\n\tindented\u0000'],
+    counters: {
+      ...clean.counters,
+      drivers: [{ name: 'a\u001b.sys', pagedPool: noCounters, nonPagedPool: noCounters }],
+    },
+  },
+};
+
+describe('reportText', () => {
+  it.each(Object.keys(reports))('%s', async (name) => {
+    await expect(reportText(reports[name] as Report)).toMatchFileSnapshot(`./golden/${name}.txt`);
+  });
+
+  it('lets no control character of a driver through', () => {
+    const text = reportText(reports.hostile as Report);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    expect(text.replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/);
+  });
+
+  it('says the same with emphasis as without', () => {
+    const marked = reportText(reports.violation as Report, {
+      verdict: (verdict, text) => `<${verdict}>${text}</>`,
+      strong: (text) => `<b>${text}</>`,
+      faint: (text) => `<i>${text}</>`,
+    });
+    expect(marked).toContain('<violation>VIOLATION</>');
+    expect(marked.replace(/<\/?\w*>/g, '')).toBe(reportText(reports.violation as Report, plainStyle));
+  });
+});
+
+describe('siteText', () => {
+  it.each([
+    [site('DriverEntry', 42), 'leaky!DriverEntry+0x1f [c:\\src\\leaky.c @ 42]'],
+    [site('DriverEntry'), 'leaky!DriverEntry+0x1f'],
+    [site('DriverEntry', undefined, { offset: '0x0' }), 'leaky!DriverEntry'],
+    [{ module: 'leaky', offset: '0x1040' }, 'leaky+0x1040'],
+    [site('Inner', 7, { inlined: true }), 'leaky!Inner [c:\\src\\leaky.c @ 7] (inlined)'],
+  ])('%o', (place, text) => {
+    expect(siteText(place)).toBe(text);
+  });
+});

@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest';
+import type { Leak, Report } from '../src/index.ts';
+import { drivers, type ExpectedLeak, type ExpectedRun, runSample } from './end-to-end.ts';
+
+const nothing = { bugCheck: null, leaks: [], driverEntryStatus: '0x00000000' };
+
+/** What expected.json says, in the shape in which {@link found} tells it. Null there: not checked. */
+function wanted(run: ExpectedRun): unknown {
+  return {
+    verdict: run.verdict,
+    driverEntryStatus: run.driverEntryStatus,
+    bugCheck: run.bugCheck,
+    leaks: run.leaks.map(expectedFacts),
+    steps: run.steps,
+  };
+}
+
+function found(report: Report, run: ExpectedRun): unknown {
+  const { bugCheck } = report;
+  return {
+    verdict: report.verdict,
+    driverEntryStatus: run.driverEntryStatus === null ? null : report.driverEntryStatus,
+    bugCheck: bugCheck && {
+      code: bugCheck.code,
+      parameter1: bugCheck.parameters[0],
+      allocations: run.bugCheck?.allocations === null ? null : Number(bugCheck.parameters[3]),
+    },
+    leaks: pairedWith(run.leaks, report.leaks.map(leakFacts)),
+    // The tour takes steps of its own.
+    steps: run.steps.map((step, index) => onlyWhere(step, report.scenario.steps[index])),
+  };
+}
+
+function expectedFacts({ kind, tag, bytes, count, poolType, function: name, file, line }: ExpectedLeak): LeakFacts {
+  return { kind, tag, bytes, count, poolType, function: name, file, line };
+}
+
+function leakFacts({ kind, tag, bytes, count, poolType, site }: Leak): LeakFacts {
+  const file = site?.file?.split(/[\\/]/).at(-1);
+  return { kind, tag, bytes, count, poolType, function: site?.function, file, line: site?.line };
+}
+
+interface LeakFacts {
+  readonly kind: string;
+  readonly tag: string | null;
+  readonly bytes: number | null;
+  readonly count: number;
+  readonly poolType: string | null;
+  readonly function: string | undefined;
+  readonly file: string | undefined;
+  readonly line: number | undefined;
+}
+
+/** The leaks in the order of the expected ones, which stand on lines of their own; then those that nobody expects. */
+function pairedWith(expected: readonly ExpectedLeak[], leaks: readonly LeakFacts[]): unknown[] {
+  const partner = (leak: LeakFacts): number =>
+    expected.findIndex(
+      ({ kind, line, function: name }) => kind === leak.kind && line === leak.line && name === leak.function,
+    );
+  return [
+    ...expected.map((leak, index) =>
+      onlyWhere(
+        expectedFacts(leak),
+        leaks.find((other) => partner(other) === index),
+      ),
+    ),
+    ...leaks.filter(
+      (leak, index) => partner(leak) < 0 || leaks.slice(0, index).some((other) => partner(other) === partner(leak)),
+    ),
+  ];
+}
+
+/** The fields of `pattern` as `value` has them; null where the pattern does not care. */
+function onlyWhere<T extends object>(pattern: T, value: Partial<Record<keyof T, unknown>> | undefined): object {
+  return Object.fromEntries(
+    Object.entries(pattern).map(([key, wantedValue]) => [key, wantedValue === null ? null : value?.[key as keyof T]]),
+  );
+}
+
+describe.each(drivers)('$name', (driver) => {
+  it.each(driver.runs)('$name', (run) => {
+    const report = runSample(
+      driver,
+      run.steps.map(({ step }) => step),
+    );
+    expect(found(report, run), report.reasons.join('; ')).toEqual(wanted(run));
+    if (run.steps.length > 0) expect(report.scenario.steps).toHaveLength(run.steps.length);
+    if (run.verdict === 'clean')
+      expect(report).toMatchObject({ ...nothing, unsupported: [], reasons: [], violations: [] });
+  });
+});
+
+describe('every leak', () => {
+  const leaky = drivers.flatMap((driver) =>
+    driver.runs
+      .filter(({ leaks }) => leaks.length > 0)
+      .map((run) => ({ driver, run, name: `${driver.name} ${run.name}` })),
+  );
+  it.each(leaky)('$name: stands at a frame of its stack, and the counts add up', ({ driver, run }) => {
+    const report = runSample(
+      driver,
+      run.steps.map(({ step }) => step),
+    );
+    for (const leak of report.leaks) expect(leak.stack).toContainEqual(leak.site);
+    const counted = report.leaks.reduce((sum, { count }) => sum + count, 0);
+    expect(counted).toBe(Number(report.bugCheck?.parameters[3]));
+    const bytes = (kind: 'pagedPool' | 'nonPagedPool'): number =>
+      report.counters.drivers[0]?.[kind].currentBytes ?? Number.NaN;
+    expect(report.leaks.reduce((sum, leak) => sum + leak.bytes, 0)).toBe(bytes('pagedPool') + bytes('nonPagedPool'));
+  });
+});
+
+describe('a run', () => {
+  const [driver] = drivers.filter(({ name }) => name === 'leaky-inventory');
+  const facts = (report: Report): unknown => ({ ...report, host: undefined });
+
+  it('repeats to the last byte of its report', () => {
+    expect(driver).toBeDefined();
+    expect(facts(runSample(driver!, []))).toEqual(facts(runSample(driver!, [])));
+  });
+
+  it('finds the same leaks with another seed', () => {
+    const leaks = (seed: number): unknown => runSample(driver!, [], seed).leaks.map(leakFacts);
+    expect(leaks(2)).toEqual(leaks(1));
+  });
+});

@@ -1,0 +1,62 @@
+/** The sample drivers, what running them must show, and one way to run them. */
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { defaultFlags, parseStep, type Report, verify } from '../src/index.ts';
+
+export const repository = fileURLToPath(new URL('..', import.meta.url));
+
+export interface ExpectedStep {
+  readonly step: string;
+  readonly status: string | null;
+  readonly information: number | null;
+  readonly output: string | null;
+}
+
+export interface ExpectedLeak {
+  readonly kind: string;
+  readonly tag: string | null;
+  readonly bytes: number | null;
+  readonly count: number;
+  readonly poolType: string | null;
+  readonly function: string;
+  readonly file: string;
+  readonly line: number;
+}
+
+export interface ExpectedRun {
+  readonly name: string;
+  readonly steps: readonly ExpectedStep[];
+  readonly verdict: string;
+  readonly driverEntryStatus: string | null;
+  readonly bugCheck: {
+    readonly code: string;
+    readonly parameter1: string;
+    readonly allocations: number | null;
+  } | null;
+  readonly leaks: readonly ExpectedLeak[];
+}
+
+export interface ExpectedDriver {
+  readonly name: string;
+  readonly sys: string;
+  readonly pdb: string | null;
+  readonly runs: readonly ExpectedRun[];
+}
+
+export const { drivers } = JSON.parse(readFileSync(join(repository, 'drivers/expected.json'), 'utf8')) as {
+  readonly drivers: readonly ExpectedDriver[];
+};
+
+export function runSample(driver: ExpectedDriver, steps: readonly string[], seed = 1, instructionLimit = 1e9): Report {
+  const read = (path: string): Uint8Array => new Uint8Array(readFileSync(join(repository, path)));
+  return verify({
+    driver: { name: basename(driver.sys), path: driver.sys, bytes: read(driver.sys) },
+    symbolFiles: driver.pdb === null ? [] : [{ name: driver.pdb, bytes: read(driver.pdb) }],
+    steps: steps.length === 0 ? undefined : steps.map(parseStep),
+    flags: defaultFlags,
+    seed,
+    instructionLimit,
+    now: () => performance.now(),
+  });
+}
