@@ -1,8 +1,9 @@
 /** Random programs: what the translator does, in each of its ways, is what their own interpreter says. */
 import { describe, expect, test } from 'vitest';
+import type { Va } from '../../src/base/va.ts';
 import type { CpuOptions } from '../../src/engine/cpu/cpu.ts';
 import type { MemorySnapshot } from '../../src/engine/memory/guest-memory.ts';
-import { CpuMachine, dataVa, hostVa } from './cpu-machine.ts';
+import { CpuMachine, codeVa, dataVa, hostVa } from './cpu-machine.ts';
 import { assemblyOf, interpret, randomNumbers, randomProgram } from './random-program.ts';
 
 function machineFor(seed: number, cpu: CpuOptions = {}): CpuMachine {
@@ -41,6 +42,23 @@ describe('random programs', () => {
       const machine = machineFor(seed, options);
       expect(machine.run(), `seed ${seed}`).toEqual({ kind: 'host' });
       expectOutcome(machine, seed, what);
+    }
+  });
+
+  test('cut into pieces that count as functions of their own', () => {
+    for (const seed of seeds) {
+      const machine = machineFor(seed);
+      const random = randomNumbers(seed);
+      const cuts = [...machine.labels.values()].filter(() => random(3) === 0);
+      const starts = [...new Set([0, ...cuts])].sort((a, b) => a - b);
+      machine.cpu.functionRangesOf = (va) => {
+        const index = starts.findLastIndex((start) => va >= codeVa + start);
+        const start = starts[index];
+        if (start === undefined) return undefined;
+        return [{ start: (codeVa + start) as Va, end: (codeVa + (starts[index + 1] ?? 0x10000)) as Va }];
+      };
+      expect(machine.run(), `seed ${seed}`).toEqual({ kind: 'host' });
+      expectOutcome(machine, seed, 'cut');
     }
   });
 

@@ -137,9 +137,9 @@ export class StateFlow {
         if (kind === Event.Write) changed |= 1 << (event >> 3);
         else if (kind >= Event.WriteBack) {
           const point = this.points[event >> 3] as Point;
+          // A write-back is followed by a load, or its path ends there and others go on with the registers as they are.
           if (kind === Event.Load) changed = 0;
           else point.mask = changed & point.allowed;
-          if (kind === Event.WriteBack) changed = 0;
         }
       }
       for (const to of this.successors[block] as readonly number[]) {

@@ -15,7 +15,7 @@ import { loadFromStack, moveStack, pushOnStack } from './translate-stack.ts';
 import type { UnitTranslation } from './translate-unit.ts';
 import type { Block, Edge } from './unit.ts';
 import { controlRegister8 } from './unit.ts';
-import { type CodeWriter, Op, WasmType } from './wasm-writer.ts';
+import { type CodeWriter, type Label, Op, WasmType } from './wasm-writer.ts';
 
 /** Wasm frames that may stand on each other; one of the baseline compiler can take some KB. */
 export const maxDepth = 200;
@@ -305,40 +305,9 @@ export function endWithTable(t: UnitTranslation, block: Block, emitEdge: (edge: 
   if (end.kind !== 'table') return;
   const target = pushTarget(emitter, instruction.operands[0] as Operand);
   checkFuelAt(t, target, t.liveness.atEndOf(block));
-  const first = Math.min(...end.targets.map(({ va }) => va));
-  const last = Math.max(...end.targets.map(({ va }) => va));
-  const index = emitter.temp(WasmType.I32);
-  emitter.finish();
-  const labelsOf = end.targets.map(() => code.block());
+  const labels = end.targets.map(() => code.block());
   const other = code.block();
-  // Sparse by address: a comparison chain for few targets, else a table over the span of addresses.
-  if (last - first < maxTableSpan) {
-    code.get(target);
-    code.i64(first);
-    code.op(Op.I64Sub);
-    code.i64(last - first + 1);
-    code.op(Op.I64GeU);
-    code.brIf(other);
-    code.get(target);
-    code.i64(first);
-    code.op(Op.I64Sub, Op.I32WrapI64);
-    code.set(index);
-    const byAddress = new Map(end.targets.map(({ va }, at) => [va - first, labelsOf[at]]));
-    code.get(index);
-    code.brTable(
-      Array.from({ length: last - first + 1 }, (_, distance) => byAddress.get(distance) ?? other),
-      other,
-    );
-  } else {
-    for (const [at, { va }] of end.targets.entries()) {
-      code.get(target);
-      code.i64(va);
-      code.op(Op.I64Eq);
-      const label = labelsOf[at];
-      if (label !== undefined) code.brIf(label);
-    }
-    code.br(other);
-  }
+  emitTargetSearch(code, target, end.targets, labels, other);
   code.end();
   emitter.flow.resume(block.index);
   emitter.flow.writeBack(t.liveness.atEndOf(block));
@@ -346,10 +315,38 @@ export function endWithTable(t: UnitTranslation, block: Block, emitEdge: (edge: 
   code.get(depthLocal);
   pushSlotOf(emitter, target);
   code.returnCallIndirect(unitType);
+  emitter.finish();
   for (let at = end.targets.length - 1; at >= 0; at--) {
     code.end();
     emitEdge(end.targets[at] as Edge);
   }
 }
 
-const maxTableSpan = 0x1000;
+/** Goes to the label of the target that equals a local: binary search over the ascending addresses. */
+function emitTargetSearch(
+  code: CodeWriter,
+  target: number,
+  targets: readonly Edge[],
+  labels: readonly Label[],
+  other: Label,
+): void {
+  const search = (from: number, to: number): void => {
+    if (to - from === 1) {
+      code.get(target);
+      code.i64((targets[from] as Edge).va);
+      code.op(Op.I64Eq);
+      code.brIf(labels[from] as Label);
+      code.br(other);
+      return;
+    }
+    const middle = (from + to) >> 1;
+    code.get(target);
+    code.i64((targets[middle] as Edge).va);
+    code.op(Op.I64LtS);
+    code.if();
+    search(from, middle);
+    code.end();
+    search(middle, to);
+  };
+  search(0, targets.length);
+}
