@@ -140,6 +140,12 @@ export class Pool {
     this.remove(block);
   }
 
+  /** Frees what the kernel allocated itself, or what a driver handed over to it (a buffer on an IRP). */
+  freeAny(va: Va): void {
+    if (this.blocks.get(va)?.kind === kernelKind) this.freeKernel(va);
+    else this.free(va, 0, undefined);
+  }
+
   blockAt(va: Va): PoolBlock | undefined {
     return this.blocks.get(va);
   }

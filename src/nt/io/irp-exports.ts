@@ -1,5 +1,5 @@
 /** IRPs on their way: forwarded, completed, cancelled. */
-import { Irql, ntExports, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
+import { ntExports, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest } from '../declare/outcome.ts';
 import { CCHAR, KIRQL, PVOID, pointerTo } from '../declare/parameter-types.ts';
 import { STATUS_INVALID_DEVICE_REQUEST } from '../ntstatus.ts';
@@ -35,11 +35,7 @@ export const ioIrps = ntExports('ntoskrnl.exe', {
     irql: ['PASSIVE', 'DISPATCH'],
     params: { Irp: PIRP },
     returns: 'BOOLEAN',
-    body: (nt, { Irp }) => {
-      const { irql } = nt.cpu.state;
-      nt.setIrql(Irql.DISPATCH);
-      return nt.io.irps.cancel(Irp, irql);
-    },
+    body: (nt, { Irp }) => nt.io.irps.cancel(Irp),
     resume: { cancelRoutineReturned: () => true },
   }),
   IoAcquireCancelSpinLock: ntRoutine({
@@ -48,8 +44,7 @@ export const ioIrps = ntExports('ntoskrnl.exe', {
     params: { Irql: PVOID },
     returns: 'VOID',
     body: (nt, { Irql: irqlAt }) => {
-      nt.memory.writeU8(irqlAt, nt.cpu.state.irql);
-      nt.setIrql(Irql.DISPATCH);
+      nt.memory.writeU8(irqlAt, nt.io.irps.acquireCancelLock());
       return undefined;
     },
   }),

@@ -1,10 +1,13 @@
 /** IRPs: making, forwarding and completing them. */
 
-import type { StoreMap } from '../../base/store.ts';
+import type { StoreCell, StoreMap } from '../../base/store.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import { Access } from '../../engine/memory/layout.ts';
 import { BugCheck } from '../declare/bug-check.ts';
+import type { Call } from '../declare/call.ts';
 import { callGuest, type Outcome } from '../declare/outcome.ts';
+import { tagOf } from '../ex/pool.ts';
+import { raiseToDispatch, spinning } from '../ke/spin-locks.ts';
 import type { Nt } from '../nt.ts';
 import { ntSuccess, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING } from '../ntstatus.ts';
 import {
@@ -17,6 +20,9 @@ import {
   MDL,
   StackControl,
 } from '../structures/io.ts';
+import { PoolType } from '../structures/pool.ts';
+
+const irpTag = tagOf('Irp ');
 
 /** A request of the I/O manager itself that has not completed. */
 export interface PendingRequest {
@@ -29,10 +35,12 @@ export interface PendingRequest {
 export class Irps {
   private readonly nt: Nt;
   private readonly pending: StoreMap<number, PendingRequest>;
+  private readonly isCancelLockHeld: StoreCell<boolean>;
 
   constructor(nt: Nt) {
     this.nt = nt;
     this.pending = nt.stores.map('io/pending-requests');
+    this.isCancelLockHeld = nt.stores.cell('io/cancel-lock-held', false);
   }
 
   /** The I/O manager's own requests that have not completed. */
@@ -69,14 +77,28 @@ export class Irps {
     return irp;
   }
 
+  /** IoAllocateIrp: an IRP that the driver frees with IoFreeIrp. */
+  allocateForDriver(stackSize: number, call: Call): Va | undefined {
+    const bytes = Irps.sizeBytes(stackSize);
+    const irp = this.nt.pool.allocate({ poolType: PoolType.NonPagedPoolNx, bytes, tag: irpTag, family: 'irp' }, call);
+    if (irp !== undefined) this.initialise(irp, bytes, stackSize);
+    return irp;
+  }
+
+  /** Ties an IRP of {@link allocateForDriver} to the thread: the I/O manager frees it when it completes. */
+  tieToThread(irp: Va, outputBytes: number): void {
+    IRP.Thread.set(this.nt.memory, irp, this.nt.scheduler.currentThread.kthread);
+    this.pending.set(irp, { irp, file: nullVa, outputBytes });
+  }
+
   /** Takes a request back that was never sent. */
   discard(irp: Va): void {
     const { memory, pool } = this.nt;
     const system = IRP.SystemBuffer.get(memory, irp);
-    if (system !== nullVa) pool.freeKernel(system);
+    if (system !== nullVa) pool.freeAny(system);
     this.releaseMdls(IRP.MdlAddress.get(memory, irp));
     this.pending.delete(irp);
-    pool.freeKernel(irp);
+    pool.freeAny(irp);
   }
 
   isOwnRequest(irp: Va): boolean {
@@ -159,7 +181,7 @@ export class Irps {
         IO_STACK_LOCATION.Control.set(memory, above, mark);
       }
     }
-    return this.finish(irp);
+    return this.finish(irp, boost);
   }
 
   completionReturned(irp: Va, boost: number, status: number): Outcome {
@@ -177,10 +199,13 @@ export class Irps {
   }
 
   /** No driver has the request any more. */
-  private finish(irp: Va): Outcome {
+  private finish(irp: Va, boost: number): Outcome {
     const { memory } = this.nt;
     const status = IRP.Status.get(memory, irp);
     const request = this.pending.get(irp);
+    if (request === undefined && (IRP.Flags.get(memory, irp) & IrpFlag.AssociatedIrp) !== 0) {
+      return this.finishAssociated(irp, boost);
+    }
     if (request === undefined) {
       throw new BugCheck(
         0x44,
@@ -193,9 +218,21 @@ export class Irps {
     this.returnBuffer(irp, status, request);
     this.report(irp, status);
     this.pending.delete(irp);
-    this.nt.pool.freeKernel(irp);
+    this.nt.pool.freeAny(irp);
     if (request.file !== nullVa) this.nt.io.files.dereferenceLater(request.file);
     return undefined;
+  }
+
+  /** One part of a master IRP is done; the last one completes the master. */
+  private finishAssociated(irp: Va, boost: number): Outcome {
+    const { memory } = this.nt;
+    // AssociatedIrp is one union: the master here, and its count there.
+    const master = IRP.SystemBuffer.get(memory, irp);
+    const left = IRP.IrpCount.get(memory, master) - 1;
+    IRP.IrpCount.set(memory, master, left);
+    this.releaseMdls(IRP.MdlAddress.get(memory, irp));
+    this.nt.pool.freeAny(irp);
+    return left === 0 ? this.beginCompletion(master, boost) : undefined;
   }
 
   private releaseMdls(first: Va): void {
@@ -218,7 +255,7 @@ export class Irps {
       const bytes = information > BigInt(request.outputBytes) ? request.outputBytes : Number(information);
       if (memory.isAccessible(user, bytes, Access.Write)) memory.writeBytes(user, memory.readBytes(system, bytes));
     }
-    if ((flags & IrpFlag.DeallocateBuffer) !== 0 && system !== nullVa) this.nt.pool.freeKernel(system);
+    if ((flags & IrpFlag.DeallocateBuffer) !== 0 && system !== nullVa) this.nt.pool.freeAny(system);
   }
 
   /** Status block and event. A request that failed at once reports through the service's return value alone. */
@@ -235,14 +272,22 @@ export class Irps {
     if (event !== nullVa) this.nt.dispatcher.signal(event, 1);
   }
 
-  /** IoCancelIrp. The cancel routine is called with the cancel spin lock held, at DISPATCH_LEVEL. */
-  cancel(irp: Va, irql: number): Outcome {
+  /** IoCancelIrp. The cancel routine is called with the cancel spin lock held, at DISPATCH_LEVEL, and releases it. */
+  cancel(irp: Va): Outcome {
     const { memory } = this.nt;
+    const irql = this.acquireCancelLock();
     IRP.Cancel.set(memory, irp, 1);
     const routine = IRP.CancelRoutine.get(memory, irp);
     if (routine === nullVa) {
-      this.nt.io.irps.releaseCancelLock(irql);
+      this.releaseCancelLock(irql);
       return false;
+    }
+    if (IRP.CurrentLocation.get(memory, irp) > IRP.StackCount.get(memory, irp) + 1) {
+      throw new BugCheck(
+        0x48,
+        [irp, routine, 0, 0],
+        'an IRP was cancelled that was completed with its cancel routine set',
+      );
     }
     IRP.CancelRoutine.set(memory, irp, nullVa);
     IRP.CancelIrql.set(memory, irp, irql);
@@ -250,7 +295,16 @@ export class Irps {
     return callGuest(routine, [device, irp], 'cancelRoutineReturned', []);
   }
 
+  /** The I/O manager's cancel spin lock; the IRQL before. */
+  acquireCancelLock(): number {
+    const irql = raiseToDispatch(this.nt);
+    if (this.isCancelLockHeld.value) throw spinning(this.nt, 'the cancel spin lock');
+    this.isCancelLockHeld.value = true;
+    return irql;
+  }
+
   releaseCancelLock(irql: number): void {
-    this.nt.setIrql(irql);
+    this.isCancelLockHeld.value = false;
+    this.nt.setIrql(irql & 15);
   }
 }

@@ -19,8 +19,13 @@ export function spinForever(nt: Nt, lock: Va): Outcome {
   if (nt.cpu.state.irql < Irql.DISPATCH) {
     return unsupported(`a spin lock taken below DISPATCH_LEVEL that another thread holds (${formatVa(lock)})`);
   }
-  const summary = `the processor spins on the spin lock at ${formatVa(lock)}, which is held already: a deadlock`;
-  throw nt.interrupts.isDpcActive
+  throw spinning(nt, `the spin lock at ${formatVa(lock)}`);
+}
+
+/** The watchdog's bug check: `lock` names what the processor spins on. */
+export function spinning(nt: Nt, lock: string): BugCheck {
+  const summary = `the processor spins on ${lock}, which is held already: a deadlock`;
+  return nt.interrupts.isDpcActive
     ? new BugCheck(0x133, [0, dpcTicks + 1, dpcTicks, 0], summary)
     : new BugCheck(0x133, [1, dispatchTicks, 0, 0], summary);
 }

@@ -72,11 +72,11 @@ export class Mdls {
   // ---- the I/O manager's
 
   /** A kernel-owned MDL over a requester's buffer, probed and locked; undefined if the buffer does not allow it. */
-  createLocked(buffer: Va, bytes: number, isWrite: boolean): Va | undefined {
+  createLocked(buffer: Va, bytes: number, isWrite: boolean, previousMode = this.nt.previousMode): Va | undefined {
     const { sizeBytes, flags } = allocatedMdl(buffer, bytes);
     const mdl = this.nt.pool.allocateKernel(sizeBytes, mdlTag);
     initialiseMdl(this.nt.memory, mdl, buffer, bytes, flags);
-    const mode = this.nt.previousMode === 1 ? 'user' : 'kernel';
+    const mode = previousMode === 1 ? 'user' : 'kernel';
     if (this.locks.lock(mdl, mode, isWrite, kernelHolder) !== STATUS_SUCCESS) {
       this.nt.pool.freeKernel(mdl);
       return undefined;
