@@ -26,18 +26,20 @@ export function vaFromHalves(low: number, high: number): Va {
   return signedHigh >= -0x8000 && signedHigh < 0x8000 ? ((signedHigh * two32 + (low >>> 0)) as Va) : nonCanonicalVa;
 }
 
+/** {@link nonCanonicalVa} gives back a value that is not canonical, though not the one that it came from. */
 export function vaToU64(va: Va): bigint {
-  return BigInt.asUintN(64, BigInt(va));
+  return Number.isNaN(va) ? 0x8000_0000_0000_0000n : BigInt.asUintN(64, BigInt(va));
 }
 
 /** Bits 31..0 of an address, unsigned. */
 export function vaLow(va: Va): number {
+  // Not a number stays one: a DataView stores it as zero.
   return va >>> 0 === va ? va : va - Math.floor(va / two32) * two32;
 }
 
-/** Bits 63..32 of an address, signed. */
+/** Bits 63..32 of an address, signed; of {@link nonCanonicalVa} those that {@link vaToU64} gives. */
 export function vaHigh(va: Va): number {
-  return Math.floor(va / two32);
+  return Number.isNaN(va) ? -0x8000_0000 : Math.floor(va / two32);
 }
 
 /** `va + bytes`; the caller knows that the sum stays canonical or does not use it before a memory access checks it. */

@@ -6,7 +6,7 @@
  * seen) and from a frame whose code was translated.
  */
 import { assert } from '../../base/errors.ts';
-import { type Va, vaFromHalves, vaHigh, vaLow } from '../../base/va.ts';
+import { type Va, vaFromHalves, vaHigh, vaLow, vaToU64 } from '../../base/va.ts';
 import { GuestFault } from './guest-fault.ts';
 import {
   Access,
@@ -270,7 +270,7 @@ export class GuestMemory {
 
   writeVa(va: Va, value: Va): void {
     if (crosses(va, 8)) {
-      this.writeCrossing(va, 8, BigInt.asUintN(64, BigInt(value)));
+      this.writeCrossing(va, 8, vaToU64(value));
       return;
     }
     const offset = this.offsetOf(va, Access.Write);
@@ -364,6 +364,18 @@ export class GuestMemory {
       this.touchFrame(frame);
       this.refreshEntry(page);
     }
+    return this.frameOffset(frame) | (vaLow(va) & pageMask);
+  }
+
+  /**
+   * As {@link tryOffsetOf} for writing, for bytes of a frame with translated code that are not code themselves: the
+   * frame is noted as changed, the code stays.
+   */
+  tryDataOffsetOf(va: Va): number {
+    const entry = Number.isNaN(va) ? 0 : this.entry(pageNumber(va));
+    if ((entry & Access.Write) === 0) return 0;
+    const frame = entry >>> pageShift;
+    this.markDirty(frame);
     return this.frameOffset(frame) | (vaLow(va) & pageMask);
   }
 
@@ -543,6 +555,10 @@ export class GuestMemory {
   /** Notes that a frame is about to change. */
   private touchFrame(frame: number): void {
     if (this.frameHasCode[frame] !== 0) this.dropCode(frame);
+    this.markDirty(frame);
+  }
+
+  private markDirty(frame: number): void {
     if (this.savedFrames[frame] === dirtyMark) return;
     this.savedFrames[frame] = dirtyMark;
     this.frameIsClean[frame] = 0;

@@ -2,7 +2,7 @@
  * One call of a kernel routine, seen from its body. The frame that a routine pushes on the guest's stack when it calls
  * the driver or waits is also laid out here.
  */
-import { type Va, vaAdd, vaFromHalves } from '../../base/va.ts';
+import { nonCanonicalVa, type Va, vaAdd, vaFromHalves } from '../../base/va.ts';
 import { Gpr } from '../../engine/cpu/state.ts';
 import type { KernelImage } from '../mm/kernel-image.ts';
 import type { Nt } from '../nt.ts';
@@ -15,13 +15,16 @@ const stackArgumentsOffset = 0x28;
 
 /**
  * A resume frame, from the stack pointer at which the called routine returns (its return address popped) upwards:
- * 0x20 home slots, 0x40 stack arguments five to twelve, then {frame bytes, record words, words …}, then, at
- * `frameBytes` above, the return address of the call that was interrupted.
+ * 0x20 home slots, 0x40 stack arguments five to twelve, then {frame bytes, record words and seal, words …}, then, at
+ * `frameBytes` above, the return address of the call that was interrupted. The words are trusted, as the real kernel
+ * trusts its locals, so a seal over them tells a frame that the driver wrote over.
  */
 export const resumeFrameHeader = 0x60;
 export const maximumGuestArguments = 12;
 const recordOffset = resumeFrameHeader + 0x10;
 const maximumRecordWords = 4096;
+/** How a word that is a non-canonical address is kept. */
+const nonCanonicalWord = -(2 ** 63);
 
 export class Call implements ArgumentSlots {
   readonly nt: Nt;
@@ -132,27 +135,69 @@ export function pushResumeFrame(
   for (let index = 0; index < stackArguments.length; index++) {
     memory.writeU64(vaAdd(frame, 0x20 + index * 8), stackArguments[index] as bigint);
   }
-  memory.writeU64(vaAdd(frame, resumeFrameHeader), BigInt(stack - frame));
-  memory.writeU64(vaAdd(frame, resumeFrameHeader + 8), BigInt(record.length));
-  // The image's number is the last word, so that the driver that made the call is still known.
-  for (let index = 0; index < record.length; index++) {
-    memory.writeU64(vaAdd(frame, recordOffset + index * 8), BigInt.asUintN(64, BigInt(record[index] as number)));
-  }
-  memory.writeU64(vaAdd(frame, recordOffset + record.length * 8), BigInt(image?.index ?? 0));
+  writeFrameHeader(nt, frame, stack, record, image);
   nt.cpu.state.setGprVa(Gpr.Rsp, vaAdd(frame, -8));
+}
+
+/** What stands in a resume frame from {@link resumeFrameHeader} on. */
+export function writeFrameHeader(
+  nt: Nt,
+  frame: Va,
+  stack: Va,
+  record: readonly number[],
+  image: KernelImage | undefined,
+): void {
+  const { memory } = nt;
+  // The image's number is the last word, so that the driver that made the call is still known.
+  const words = [...record, image?.index ?? 0].map((word) => (Number.isNaN(word) ? nonCanonicalWord : word));
+  const header = vaAdd(frame, resumeFrameHeader);
+  memory.writeU64(header, BigInt(stack - frame));
+  memory.writeU32(vaAdd(header, 8), record.length);
+  memory.writeU32(vaAdd(header, 12), seal(frame, stack - frame, words));
+  for (let index = 0; index < words.length; index++) {
+    memory.writeVa(vaAdd(frame, recordOffset + index * 8), words[index] as Va);
+  }
 }
 
 /** Reads the frame that {@link pushResumeFrame} made; `frame` is RSP after the called routine returned. */
 export function readResumeFrame(nt: Nt, frame: Va): { stack: Va; record: number[]; image: KernelImage | undefined } {
   const { memory } = nt;
-  const bytes = Number(memory.readU64(vaAdd(frame, resumeFrameHeader)));
-  const words = Number(memory.readU64(vaAdd(frame, resumeFrameHeader + 8)));
-  if (words > maximumRecordWords)
-    throw new BugCheck(0xf7, [0, 0, 0, 0], "the kernel's frame on the stack was overwritten");
+  const header = vaAdd(frame, resumeFrameHeader);
+  const bytes = memory.readI64AsNumber(header);
+  const count = memory.readU32(vaAdd(header, 8));
+  const found = memory.readU32(vaAdd(header, 12));
   const record: number[] = [];
-  for (let index = 0; index < words; index++) {
+  for (let index = 0; index <= count && count <= maximumRecordWords; index++) {
     record.push(memory.readI64AsNumber(vaAdd(frame, recordOffset + index * 8)));
   }
-  const imageIndex = memory.readI64AsNumber(vaAdd(frame, recordOffset + words * 8));
-  return { stack: vaAdd(frame, bytes), record, image: nt.images.byIndex(imageIndex) };
+  const expected = seal(frame, bytes, record);
+  if (record.length !== count + 1 || found !== expected) {
+    throw new BugCheck(
+      0xf7,
+      [found, expected, ~expected >>> 0, 0],
+      "the driver wrote over the kernel's part of the stack, or returned with another stack pointer than it was called with",
+    );
+  }
+  const image = nt.images.byIndex(record.pop() as number);
+  return {
+    stack: vaAdd(frame, bytes),
+    image,
+    record: record.map((word) => (word === nonCanonicalWord ? nonCanonicalVa : word)),
+  };
+}
+
+/** FNV-1a over 32-bit halves. */
+function seal(frame: Va, bytes: number, words: readonly number[]): number {
+  let hash = 0x811c_9dc5;
+  const add = (half: number): void => {
+    hash = Math.imul(hash ^ half, 0x0100_0193);
+  };
+  add(frame);
+  add(bytes);
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] as number;
+    add(word);
+    add(Math.floor(word / 0x1_0000_0000));
+  }
+  return hash >>> 0;
 }

@@ -4,7 +4,7 @@
  */
 import { type Va, vaAdd } from '../../base/va.ts';
 import { Gpr } from '../../engine/cpu/state.ts';
-import { resumeFrameHeader } from '../declare/call.ts';
+import { writeFrameHeader } from '../declare/call.ts';
 import type { ResumeEntry } from '../host-entries.ts';
 import type { KernelImage } from '../mm/kernel-image.ts';
 import type { Nt } from '../nt.ts';
@@ -26,9 +26,7 @@ export function makeFrame(
   const { memory } = nt;
   // From the far end: a stack without room is noticed before anything is lost.
   memory.fill(vaAdd(frame, -8), stack - frame + 8, 0);
-  memory.writeU64(vaAdd(frame, resumeFrameHeader), BigInt(stack - frame));
-  memory.writeU64(vaAdd(frame, resumeFrameHeader + 8), 0n);
-  memory.writeU64(vaAdd(frame, resumeFrameHeader + 16), BigInt(image?.index ?? 0));
+  writeFrameHeader(nt, frame, stack, [], image);
   return frame;
 }
 
