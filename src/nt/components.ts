@@ -5,6 +5,7 @@ import { exPool } from './ex/pool-exports.ts';
 import { ioCancelSafeQueueInternals, ioCancelSafeQueues } from './io/cancel-safe-queue-exports.ts';
 import { ioDevices } from './io/device-exports.ts';
 import { ioDriverLoading } from './io/driver-loading.ts';
+import { ioIrpCreation, ioIrpCreationInternals } from './io/irp-creation-exports.ts';
 import { ioIrpInternals, ioIrps } from './io/irp-exports.ts';
 import { ioRemoveLocks } from './io/remove-lock-exports.ts';
 import { ioServiceInternals, ioSystemServices } from './io/system-services.ts';
@@ -104,4 +105,6 @@ export const kernelComponents: readonly KernelComponent[] = [
   ioCancelSafeQueues,
   ioCancelSafeQueueInternals,
   ioRemoveLocks,
+  ioIrpCreation,
+  ioIrpCreationInternals,
 ];

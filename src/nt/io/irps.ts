@@ -91,6 +91,11 @@ export class Irps {
     this.pending.set(irp, { irp, file: nullVa, outputBytes });
   }
 
+  /** The driver frees the IRP itself. */
+  untie(irp: Va): void {
+    this.pending.delete(irp);
+  }
+
   /** Takes a request back that was never sent. */
   discard(irp: Va): void {
     const { memory, pool } = this.nt;
