@@ -65,7 +65,7 @@ export class GuestMemory {
   private systemSpace: (Uint32Array | undefined)[] = new Array(chunkCount).fill(undefined);
   /** 1 if the chunk is also held by a snapshot and must be copied before it changes. */
   private readonly chunkShared = new Uint8Array(chunkCount);
-  private otherSpace = new Map<number, number>();
+  private otherSpace: ReadonlyMap<number, number> = new Map();
   private otherSpaceShared = false;
 
   private freeFrames: number[] = [];
@@ -452,10 +452,10 @@ export class GuestMemory {
     }
     if (this.otherSpace !== snapshot.otherSpace) {
       for (const [page, entry] of this.otherSpace) this.moveReverse(page, entry, 0);
-      this.otherSpace = new Map(snapshot.otherSpace);
-      for (const [page, entry] of this.otherSpace) this.moveReverse(page, 0, entry);
+      for (const [page, entry] of snapshot.otherSpace) this.moveReverse(page, 0, entry);
     }
-    this.otherSpaceShared = false;
+    this.otherSpace = snapshot.otherSpace;
+    this.otherSpaceShared = true;
     this.chunkShared.fill(1);
     this.onMappingChange(Number.NaN as Va);
   }
@@ -495,12 +495,11 @@ export class GuestMemory {
       chunk[index & (chunkEntries - 1)] = entry;
       return;
     }
-    if (this.otherSpaceShared) {
-      this.otherSpace = new Map(this.otherSpace);
-      this.otherSpaceShared = false;
-    }
-    if (entry === 0) this.otherSpace.delete(page);
-    else this.otherSpace.set(page, entry);
+    const own = this.otherSpaceShared ? new Map(this.otherSpace) : (this.otherSpace as Map<number, number>);
+    this.otherSpaceShared = false;
+    this.otherSpace = own;
+    if (entry === 0) own.delete(page);
+    else own.set(page, entry);
   }
 
   private dropMapping(page: number): number | undefined {
