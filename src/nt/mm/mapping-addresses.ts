@@ -69,7 +69,7 @@ export class MappingAddresses {
   unmap(va: Va, tag: number, mdl: Va): undefined {
     const page = pageOf(va);
     this.owned(page, tag, 0x108, 0x109);
-    this.nt.mdls.unmap(va, mdl, true);
+    this.nt.mdls.unmap(va, mdl);
   }
 
   private take(pages: number): Va | undefined {

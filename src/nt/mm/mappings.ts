@@ -21,6 +21,8 @@ export interface Mapping extends Holder {
   readonly purpose: MappingPurpose;
   /** The MDL that was mapped; null for device memory. */
   readonly mdl: Va;
+  /** The addresses stay somebody's when the mapping goes: {@link MappingAddresses}. */
+  readonly isReserved: boolean;
 }
 
 export interface MappingRequest extends Holder {
@@ -70,12 +72,12 @@ export class Mappings {
       return undefined;
     }
     for (const [index, frame] of frames.entries()) this.nt.memory.mapPage(vaAdd(va, index * pageSize), frame, flags);
-    this.mappings.set(va, { va, pages: pfns.length, purpose, mdl, imageIndex, stack });
+    this.mappings.set(va, { va, pages: pfns.length, purpose, mdl, isReserved: at !== nullVa, imageIndex, stack });
     return va;
   }
 
   /** Takes a mapping away. The addresses are given back unless they were reserved by somebody. */
-  unmap(va: Va, isReserved = false): void {
+  unmap(va: Va): void {
     const mapping = this.mappings.get(va);
     assert(mapping, 'a mapping is taken away once');
     for (let index = 0; index < mapping.pages; index++) {
@@ -83,7 +85,7 @@ export class Mappings {
       if (frame !== undefined) this.frames.unmapped(frame);
     }
     this.mappings.delete(va);
-    if (!isReserved) this.nt.addressSpace.release(regionOf(mapping.purpose), va, mapping.pages + 1);
+    if (!mapping.isReserved) this.nt.addressSpace.release(regionOf(mapping.purpose), va, mapping.pages + 1);
   }
 
   /** Changes the access of a mapping's pages; false if there is none at the address. */

@@ -193,7 +193,7 @@ export class Mdls {
   }
 
   /** MmUnmapLockedPages. What is not mapped there is bug check 0xDA. */
-  unmap(va: Va, mdl: Va, isReserved = false): undefined {
+  unmap(va: Va, mdl: Va): undefined {
     const { memory } = this.nt;
     const page = pageOf(va);
     const mapping = this.mappings.at(page);
@@ -202,7 +202,7 @@ export class Mdls {
     if (mapping.pages !== pages) {
       throw new BugCheck(0xda, [0x305, page, pages, mapping.pages], 'a mapping was removed with another page count');
     }
-    this.mappings.unmap(page, isReserved);
+    this.mappings.unmap(page);
     if (va >= 0) return;
     changeMdlFlags(memory, mdl, MdlFlag.MappedToSystemVa | MdlFlag.PartialHasBeenMapped, 0);
   }

@@ -1,7 +1,9 @@
 import { nullVa } from '../../base/va.ts';
+import type { Call } from '../declare/call.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
-import { unsupported } from '../declare/outcome.ts';
+import { type Outcome, unsupported } from '../declare/outcome.ts';
 import { pointerTo, SIZE_T, ULONG, ULONG64 } from '../declare/parameter-types.ts';
+import type { Nt } from '../nt.ts';
 
 /** Flags of MmAllocatePagesForMdlEx, wdm.h MM_*. */
 const AllocateFlag = {
@@ -15,6 +17,28 @@ const hintFlags = 0x02 | 0x08 | 0x10 | 0x40;
 const knownFlags = Object.values(AllocateFlag).reduce<number>((all, flag) => all | flag, hintFlags);
 
 const support = { partial: 'SkipBytes; contiguous chunks smaller than the whole; hot removal' } as const;
+
+interface ExtendedRequest {
+  readonly LowAddress: bigint;
+  readonly HighAddress: bigint;
+  readonly SkipBytes: bigint;
+  readonly TotalBytes: number;
+  readonly Flags: number;
+}
+
+function allocateEx(nt: Nt, request: ExtendedRequest, call: Call): Outcome {
+  const { LowAddress: lowest, HighAddress: highest, SkipBytes, TotalBytes: bytes, Flags } = request;
+  const isContiguous = (Flags & AllocateFlag.RequireContiguousChunks) !== 0;
+  if ((Flags & (AllocateFlag.HotRemove | ~knownFlags)) !== 0 || (SkipBytes !== 0n && !isContiguous)) {
+    return unsupported(`${call.name} with flags 0x${Flags.toString(16)} and SkipBytes ${SkipBytes}`);
+  }
+  // With contiguous chunks SkipBytes is the size of a chunk: one chunk for all is allowed where it is as large.
+  if (isContiguous && SkipBytes !== BigInt(bytes)) return unsupported(`${call.name} in several chunks`);
+  const limits = { lowest, highest, boundary: 0n };
+  const isZeroed = (Flags & AllocateFlag.DontZero) === 0;
+  const isFullyRequired = (Flags & AllocateFlag.FullyRequired) !== 0;
+  return nt.pageAllocations.allocate({ bytes, limits, isZeroed, isFullyRequired, isContiguous }, call) ?? nullVa;
+}
 
 export const mmPageAllocations = ntExports('ntoskrnl.exe', {
   /** Zeroed pages; the MDL is pool, freed by ExFreePool after MmFreePagesFromMdl. */
@@ -44,18 +68,24 @@ export const mmPageAllocations = ntExports('ntoskrnl.exe', {
     },
     returns: 'PVOID',
     support,
-    body: (nt, { LowAddress: lowest, HighAddress: highest, SkipBytes, TotalBytes: bytes, Flags }, call) => {
-      const isContiguous = (Flags & AllocateFlag.RequireContiguousChunks) !== 0;
-      if ((Flags & (AllocateFlag.HotRemove | ~knownFlags)) !== 0 || (SkipBytes !== 0n && !isContiguous)) {
-        return unsupported(`MmAllocatePagesForMdlEx with flags 0x${Flags.toString(16)} and SkipBytes ${SkipBytes}`);
-      }
-      // With contiguous chunks SkipBytes is the size of a chunk: one chunk for all is allowed where it is as large.
-      if (isContiguous && SkipBytes !== BigInt(bytes)) return unsupported('MmAllocatePagesForMdlEx in several chunks');
-      const limits = { lowest, highest, boundary: 0n };
-      const isZeroed = (Flags & AllocateFlag.DontZero) === 0;
-      const isFullyRequired = (Flags & AllocateFlag.FullyRequired) !== 0;
-      return nt.pageAllocations.allocate({ bytes, limits, isZeroed, isFullyRequired, isContiguous }, call) ?? nullVa;
+    body: (nt, args, call) => allocateEx(nt, args, call),
+  }),
+  /** There is one node. */
+  MmAllocateNodePagesForMdlEx: ntRoutine({
+    doc: 'wdm.h; nf-wdm-mmallocatenodepagesformdlex',
+    irql: ['PASSIVE', 'DISPATCH'],
+    params: {
+      LowAddress: ULONG64,
+      HighAddress: ULONG64,
+      SkipBytes: ULONG64,
+      TotalBytes: SIZE_T,
+      CacheType: ULONG,
+      IdealNode: ULONG,
+      Flags: ULONG,
     },
+    returns: 'PVOID',
+    support,
+    body: (nt, args, call) => allocateEx(nt, args, call),
   }),
   MmFreePagesFromMdl: ntRoutine({
     doc: 'wdm.h; nf-wdm-mmfreepagesfrommdl',

@@ -53,7 +53,7 @@ export class PageAllocations {
     const bytes = frames.length * pageSize;
     const tag = tagOf(pagesMdlTag);
     const sizeBytes = mdlSizeBytes(nullVa, bytes);
-    const mdl = pool.allocate({ poolType: PoolType.NonPagedPoolNx, bytes: sizeBytes, tag, family: 'mdl' }, call);
+    const mdl = pool.allocate({ poolType: PoolType.NonPagedPoolNx, bytes: sizeBytes, tag }, call);
     if (mdl === undefined) {
       for (const frame of frames) memory.freeFrame(frame);
       return undefined;

@@ -83,6 +83,14 @@ describe('MmAllocatePagesForMdl', () => {
     expect(MDL.ByteCount.get(t.nt.memory, limited)).toBe(0x2000);
   });
 
+  it('gives one chunk on demand', () => {
+    const t = new KernelCaller();
+    const mdl = t.callVa('MmAllocateNodePagesForMdlEx', 0, anywhere, 0x4000, 0x4000, 1, 0, 0x25);
+    const pfns = [0, 1, 2, 3].map((index) => Number(t.nt.memory.readU64(vaAdd(mdl, 0x30 + index * 8))));
+    expect(pfns).toEqual([0, 1, 2, 3].map((index) => (pfns[0] as number) + index));
+    t.call('MmFreePagesFromMdl', mdl);
+  });
+
   it('says what it cannot do', () => {
     const t = new KernelCaller();
     expect(t.outcome('MmAllocatePagesForMdl', 0, anywhere, 0x1000, 0x1000)).toMatchObject({ action: 'unsupported' });
@@ -169,6 +177,10 @@ describe('reserved mapping addresses', () => {
     expect(sub('MmFreeMappingAddress', at, tag + 1)).toBe(0x101);
     t.call('MmUnmapReservedMapping', at, tag, fit);
     expect(t.nt.memory.isAccessible(at, 1, Access.Read)).toBe(false);
+    // Unmapping as any MDL gives up nothing that was reserved.
+    t.call('MmMapLockedPagesWithReservedMapping', at, tag, fit, 1);
+    t.call('MmUnlockPages', fit);
+    expect(t.callVa('MmMapIoSpace', 0xfed0_0000, 0x2000, 0)).not.toBe(at);
     t.call('MmFreeMappingAddress', at, tag);
     expect([...t.nt.mappingAddresses.outstanding()]).toEqual([]);
     expect(sub('MmUnmapReservedMapping', at, tag, fit)).toBe(0x109);
