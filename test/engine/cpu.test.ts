@@ -1,7 +1,15 @@
 /** The processor as the kernel sees it: exits, faults, host calls, code that changes, snapshots. */
 import { describe, expect, test } from 'vitest';
 import type { Va } from '../../src/base/va.ts';
-import { Access, pageSize } from '../../src/engine/memory/layout.ts';
+import { StateOffset } from '../../src/engine/cpu/state.ts';
+import {
+  Access,
+  cpuStateOffset,
+  PageFlag,
+  pageSize,
+  pageTableHighIrqlOffset,
+  pageTableLowIrqlOffset,
+} from '../../src/engine/memory/layout.ts';
 import { CpuMachine, codeVa, dataVa, hostVa, noHooks, stackBytes, stackVa } from './cpu-machine.ts';
 
 const unmappedVa = (dataVa + 0x8_0000) as Va;
@@ -373,4 +381,80 @@ describe('flags', () => {
     exact.run();
     expect([exact.get('rax'), exact.cpu.needsExactFlags]).toEqual([1n, false]);
   });
+});
+
+describe('data beside code', () => {
+  test('writes to other lines of a page with code keep the translation, and snapshots see them', () => {
+    const machine = new CpuMachine(`
+      mov ecx, 1000
+    again: add dword ptr [rdi], 1
+      mov [rdi+8], rcx
+      dec ecx
+      jne again
+      ret`);
+    const beside = (codeVa + 0x800) as Va;
+    machine.set('rdi', beside);
+    const start = machine.memory.snapshot();
+    expect(machine.run()).toEqual({ kind: 'host' });
+    expect([machine.memory.readU32(beside), machine.cpu.moduleCount]).toEqual([1000, 1]);
+    machine.memory.restore(start);
+    expect(machine.memory.readU32(beside)).toBe(0);
+    expect(machine.run()).toEqual({ kind: 'host' });
+    expect(machine.memory.readU32(beside)).toBe(1000);
+  });
+
+  test('a string instruction that runs from data into code', () => {
+    const machine = new CpuMachine(`
+      call first
+      mov r8d, eax
+      mov al, 90h
+      rep stosb
+      call first
+      ret
+    here: db 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch
+      db 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch
+      db 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch
+      db 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch
+      db 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch
+      db 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch
+      db 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch
+      db 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch, 0cch
+    first: mov eax, 5
+      inc eax
+      ret`);
+    machine.set('rdi', machine.at('here'));
+    machine.set('rcx', machine.at('first') + 5 - machine.at('here'));
+    expect(machine.run()).toEqual({ kind: 'host' });
+    expect([machine.get('r8'), machine.get('rax')]).toEqual([6n, 0x91n]);
+  });
+});
+
+test('pageable code runs below DISPATCH_LEVEL only', () => {
+  const machine: CpuMachine = new CpuMachine('mov cr8, rcx\nafter: mov eax, 1\nret', {
+    hooks: {
+      ...noHooks,
+      writeCr8: (value) => {
+        const table = value >= 2 ? pageTableHighIrqlOffset : pageTableLowIrqlOffset;
+        machine.memory.view.setInt32(cpuStateOffset + StateOffset.PageTable, table, true);
+        return true;
+      },
+    },
+  });
+  machine.memory.trimsPageable = true;
+  machine.memory.protectPage(codeVa, Access.Read | Access.Execute | PageFlag.Pageable);
+  const start = machine.memory.snapshot();
+  expect(machine.run()).toEqual({ kind: 'host' });
+  machine.memory.restore(start);
+  machine.set('rcx', 2);
+  const fault = {
+    kind: 'fault',
+    vector: 14,
+    va: machine.at('after'),
+    access: Access.Execute,
+    rip: machine.at('after'),
+  };
+  expect(machine.run()).toEqual(fault);
+  expect([machine.get('rax'), machine.cpu.retired]).toEqual([0n, 1]);
+  machine.cpu.state.rip = codeVa;
+  expect(machine.run()).toMatchObject({ kind: 'fault', va: codeVa, rip: codeVa });
 });

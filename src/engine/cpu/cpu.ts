@@ -75,7 +75,10 @@ export class Cpu {
     this.memory = memory;
     this.hooks = hooks;
     this.state = new CpuState(memory);
-    this.slow = new SlowAccess(memory, (frame) => this.cache.hasCode(frame));
+    this.slow = new SlowAccess(memory, {
+      hasAnyCode: (frame) => this.cache.hasAnyCode(frame),
+      hasCode: (frame, start, bytes) => this.cache.hasCode(frame, start, bytes),
+    });
     const runtime = buildRuntime(memory.wasm, { resolve: () => this.resolve(), hostCall: () => this.hostCall() });
     this.enter = runtime.enter;
     this.cache = new TranslationCache(
@@ -229,6 +232,9 @@ export class Cpu {
   /** There is no executable instruction at `rip`: says which byte faults, or that the bytes are invalid. */
   private fetchFault(rip: Va): CpuExit {
     if (Number.isNaN(rip)) return { kind: 'fault', vector: 13, va: rip, access: Access.Execute, rip };
+    if (this.slow.isPagedOut(this.memory.mappingAt(rip)?.flags ?? 0)) {
+      return { kind: 'fault', vector: 14, va: rip, access: Access.Execute, rip };
+    }
     this.cache.reader.reset();
     const failure = this.cache.reader.read(rip);
     const va = 'faultVa' in failure ? failure.faultVa : undefined;

@@ -416,13 +416,20 @@ export class Emitter {
     code.i32(storeScratchOffset);
     pushValue();
     this.storeAt(bytes);
-    this.callSlow(address, bytes, Import.SlowStore);
+    this.callSlow(address, () => code.i32(bytes), Import.SlowStore);
     this.leaveIfZero(this.site('memory'));
     code.end();
   }
 
-  /** Pops a guest address; returns a local with the wasm offset of `bytes` bytes there, or leaves with the fault. */
-  translate(bytes: number, slowImport: typeof Import.SlowLoad | typeof Import.SlowModify): number {
+  /**
+   * Pops a guest address; returns a local with the wasm offset of `bytes` bytes there, or leaves with the fault. More
+   * bytes of the same page may be meant: `pushAllBytes` then pushes how many (i32).
+   */
+  translate(
+    bytes: number,
+    slowImport: typeof Import.SlowLoad | typeof Import.SlowModify,
+    pushAllBytes: () => void = () => this.code.i32(bytes),
+  ): number {
     const { code } = this;
     const address = this.temp(WasmType.I64);
     code.set(address);
@@ -433,7 +440,7 @@ export class Emitter {
     code.set(offset);
     code.br(done);
     code.end();
-    this.callSlow(address, bytes, slowImport);
+    this.callSlow(address, pushAllBytes, slowImport);
     code.tee(offset);
     this.leaveIfZero(this.site('memory'));
     code.end();
@@ -471,14 +478,14 @@ export class Emitter {
     return entry;
   }
 
-  private callSlow(address: number, bytes: number, slowImport: number): void {
+  private callSlow(address: number, pushBytes: () => void, slowImport: number): void {
     const { code } = this;
     code.get(address);
     code.op(Op.I32WrapI64);
     code.get(address);
     code.i64(32);
     code.op(Op.I64ShrU, Op.I32WrapI64);
-    code.i32(bytes);
+    pushBytes();
     code.call(slowImport);
   }
 

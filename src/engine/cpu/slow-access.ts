@@ -2,7 +2,7 @@
  * Memory accesses that translated code does not do inline: across pages, outside of system space, to frames that want
  * to know of a change, and those that fault.
  */
-import { type Va, vaFromHalves } from '../../base/va.ts';
+import { type Va, vaFromHalves, vaLow } from '../../base/va.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import { Access, cpuStateOffset, PageFlag, pageMask, pageSize, pageTableHighIrqlOffset } from '../memory/layout.ts';
 import { loadScratchOffset, storeScratchOffset } from './emitter.ts';
@@ -13,24 +13,30 @@ export type AccessFailure =
   | { readonly kind: 'fault'; readonly vector: 13 | 14; readonly va: Va; readonly access: Access }
   | { readonly kind: 'code-write'; readonly frame: number };
 
+/** What of the frames has been translated. */
+export interface CodeFrames {
+  hasAnyCode(frame: number): boolean;
+  hasCode(frame: number, start: number, bytes: number): boolean;
+}
+
 export class SlowAccess {
   private readonly memory: GuestMemory;
-  private readonly hasCode: (frame: number) => boolean;
+  private readonly code: CodeFrames;
   /** Set when one of the functions has returned 0. */
   failure: AccessFailure | undefined;
   private modified: { readonly va: Va; readonly bytes: number } | undefined;
 
-  constructor(memory: GuestMemory, hasCode: (frame: number) => boolean) {
+  constructor(memory: GuestMemory, code: CodeFrames) {
     this.memory = memory;
-    this.hasCode = hasCode;
+    this.code = code;
   }
 
   readonly load = (low: number, high: number, bytes: number): number => {
     const va = vaFromHalves(low, high);
-    if (!crosses(low, bytes)) return this.offsetOf(va, Access.Read);
-    const first = this.offsetOf(va, Access.Read);
+    if (!crosses(low, bytes)) return this.offsetOf(va, Access.Read, bytes);
     const split = pageSize - (low & pageMask);
-    const second = first === 0 ? 0 : this.offsetOf((va + split) as Va, Access.Read);
+    const first = this.offsetOf(va, Access.Read, split);
+    const second = first === 0 ? 0 : this.offsetOf((va + split) as Va, Access.Read, bytes - split);
     if (second === 0) return 0;
     const { u8 } = this.memory;
     u8.copyWithin(loadScratchOffset, first, first + split);
@@ -43,9 +49,10 @@ export class SlowAccess {
 
   readonly modify = (low: number, high: number, bytes: number): number => {
     const va = vaFromHalves(low, high);
-    if (!crosses(low, bytes)) return this.offsetOf(va, Access.Write);
+    if (!crosses(low, bytes)) return this.offsetOf(va, Access.Write, bytes);
     const split = pageSize - (low & pageMask);
-    if (this.offsetOf(va, Access.Write) === 0 || this.offsetOf((va + split) as Va, Access.Write) === 0) return 0;
+    if (this.offsetOf(va, Access.Write, split) === 0) return 0;
+    if (this.offsetOf((va + split) as Va, Access.Write, bytes - split) === 0) return 0;
     this.modified = { va, bytes };
     return this.load(low, high, bytes);
   };
@@ -55,38 +62,45 @@ export class SlowAccess {
   };
 
   private storeFrom(source: number, va: Va, bytes: number): number {
-    const first = this.offsetOf(va, Access.Write);
+    const split = Number.isNaN(va) ? bytes : pageSize - (vaLow(va) & pageMask);
+    const first = this.offsetOf(va, Access.Write, Math.min(bytes, split));
     if (first === 0) return 0;
     const { u8 } = this.memory;
-    const split = pageSize - (first & pageMask);
     if (bytes <= split) {
       u8.copyWithin(first, source, source + bytes);
       return 1;
     }
-    const second = this.offsetOf((va + split) as Va, Access.Write);
+    const second = this.offsetOf((va + split) as Va, Access.Write, bytes - split);
     if (second === 0) return 0;
     u8.copyWithin(first, source, source + split);
     u8.copyWithin(second, source + split, source + bytes);
     return 1;
   }
 
-  /** Offset of one byte and what follows in its page; 0 and {@link failure} if the access fails. */
-  offsetOf(va: Va, access: Access): number {
+  /** Offset of bytes that lie in one page; 0 and {@link failure} if the access fails. */
+  private offsetOf(va: Va, access: Access, bytes: number): number {
     const { memory } = this;
     const mapping = memory.mappingAt(va);
     if (mapping !== undefined && !this.isPagedOut(mapping.flags)) {
-      if (access === Access.Write && (mapping.flags & Access.Write) !== 0 && this.hasCode(mapping.frame)) {
-        this.failure = { kind: 'code-write', frame: mapping.frame };
+      const { frame } = mapping;
+      const isBesideCode = access === Access.Write && this.code.hasAnyCode(frame);
+      if (
+        isBesideCode &&
+        (mapping.flags & Access.Write) !== 0 &&
+        this.code.hasCode(frame, vaLow(va) & pageMask, bytes)
+      ) {
+        this.failure = { kind: 'code-write', frame };
         return 0;
       }
-      const offset = memory.tryOffsetOf(va, access);
+      const offset = isBesideCode ? memory.tryDataOffsetOf(va) : memory.tryOffsetOf(va, access);
       if (offset !== 0) return offset;
     }
     this.failure = { kind: 'fault', vector: Number.isNaN(va) ? 13 : 14, va, access };
     return 0;
   }
 
-  private isPagedOut(flags: number): boolean {
+  /** Whether a page with these flags is paged out at the current IRQL. */
+  isPagedOut(flags: number): boolean {
     if (!this.memory.trimsPageable || (flags & PageFlag.Pageable) === 0) return false;
     return this.memory.view.getInt32(cpuStateOffset + StateOffset.PageTable, true) === pageTableHighIrqlOffset;
   }

@@ -185,6 +185,7 @@ export function endWithCall(t: UnitTranslation, block: Block): boolean {
   code.brIfUnlikely(labelOf(t.flatLabel));
   t.loadFuel();
   flow.load();
+  t.checkFetch(instruction.next, t.environment.isExact ? allFlags : 0);
   return true;
 }
 
@@ -293,6 +294,7 @@ export function endHost(t: UnitTranslation, block: Block): boolean {
   code.op(Op.I64Ne);
   code.brIfUnlikely(labelOf(t.flatLabel));
   flow.load();
+  t.checkFetch(instruction.next, allFlags);
   return true;
 }
 

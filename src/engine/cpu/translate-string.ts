@@ -171,7 +171,7 @@ function movs(e: Emitter, i: Instruction, operation: StringOperation): void {
     pushSource(e, i);
     const from = e.translate(bytes, Import.SlowLoad);
     e.flow.get(Gpr.Rdi);
-    const to = e.translate(bytes, Import.SlowModify);
+    const to = e.translate(bytes, Import.SlowModify, () => pushChunkBytes(e, chunk, bytes));
     // A destination just above the source repeats what lies between them: never copy more than that at once.
     const gap = e.temp(WasmType.I32);
     code.get(to);
@@ -221,7 +221,7 @@ function stos(e: Emitter, i: Instruction, operation: StringOperation): void {
     countDown(e, () => code.i64(1));
     code.else();
     e.flow.get(Gpr.Rdi);
-    const to = e.translate(bytes, Import.SlowModify);
+    const to = e.translate(bytes, Import.SlowModify, () => pushChunkBytes(e, chunk, bytes));
     fillChunk(e, to, chunk, value, bytes);
     advanceByChunk(e, Gpr.Rdi, chunk, bytes);
     countDown(e, () => {

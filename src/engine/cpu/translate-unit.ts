@@ -6,7 +6,7 @@
  */
 import { assert } from '../../base/errors.ts';
 import type { Va } from '../../base/va.ts';
-import { cpuStateOffset } from '../memory/layout.ts';
+import { cpuStateOffset, pageTableHighIrqlOffset } from '../memory/layout.ts';
 import { Emitter } from './emitter.ts';
 import { ExitReason, type ExitSite } from './exit-site.ts';
 import { FlagLiveness, mayFault } from './flag-liveness.ts';
@@ -29,6 +29,8 @@ export interface UnitEnvironment {
   readonly calleeAt: (va: Va) => Callee;
   readonly isFunctionStart: (va: Va) => boolean;
   readonly isExact: boolean;
+  /** Whether the code at an address is paged out at DISPATCH_LEVEL, so that fetching it there faults. */
+  readonly isPageable: (va: Va) => boolean;
   /** Uses the dispatch loop even where structured control flow is possible; for tests. */
   readonly forcesDispatchLoop: boolean;
 }
@@ -82,6 +84,8 @@ export class UnitTranslation {
     this.flatLabel = code.block();
     this.loadFuel();
     flow.loadAtRoot();
+    flow.enter(0);
+    this.checkFetch(this.unit.root, this.liveness.atStart(0));
     if (this.shape.isReducible && !this.environment.forcesDispatchLoop) this.emitTree(0);
     else this.emitDispatchLoop();
     code.op(Op.Unreachable);
@@ -276,6 +280,16 @@ export class UnitTranslation {
         emitter.leave(emitter.addSite('no-code', end.failure.va, 0, 0x3f));
         return undefined;
     }
+  }
+
+  /** Leaves at `va` if its page is paged out now; where control or the IRQL comes from elsewhere. */
+  checkFetch(va: Va, flags: number): void {
+    if (!this.environment.isPageable(va)) return;
+    const { emitter } = this;
+    emitter.pushState32(StateOffset.PageTable);
+    emitter.code.i32(pageTableHighIrqlOffset);
+    emitter.code.op(Op.I32Eq);
+    emitter.leaveIf(emitter.addSite('no-code', va, 0, flags));
   }
 
   // ---- fuel

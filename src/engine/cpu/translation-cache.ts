@@ -7,13 +7,13 @@
 import { assert } from '../../base/errors.ts';
 import { type Va, vaLow } from '../../base/va.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
-import { Access, pageSize } from '../memory/layout.ts';
+import { Access, PageFlag, pageSize } from '../memory/layout.ts';
 import type { ExitSite } from './exit-site.ts';
 import { InstructionReader } from './instruction.ts';
 import { findJumpTable } from './jump-table.ts';
 import { dispatchEntryOf } from './translate-control.ts';
 import { type Callee, translateUnit, type UnitEnvironment } from './translate-unit.ts';
-import { discoverUnit, edgesOf, type Unit, type UnitSource, type VaRange } from './unit.ts';
+import { codeLineBytes, discoverUnit, edgesOf, type Unit, type UnitSource, type VaRange } from './unit.ts';
 import { type FunctionBody, type FunctionType, WasmType, writeModule } from './wasm-writer.ts';
 
 export interface CacheOptions {
@@ -64,6 +64,8 @@ export class TranslationCache {
   private readonly modules = new Map<Va, TranslatedModule>();
   private readonly modulesOfPage = new Map<Va, Set<TranslatedModule>>();
   private readonly modulesOfFrame = new Map<number, Set<TranslatedModule>>();
+  /** Lines of each frame that hold translated code; may name too many after something was dropped. */
+  private readonly linesOfFrame = new Map<number, Set<number>>();
   private readonly sitesOfUnit: (readonly ExitSite[] | undefined)[] = [];
   private readonly droppedUnits: number[] = [];
   /** Grows whenever translations are dropped. */
@@ -140,7 +142,18 @@ export class TranslationCache {
     return site;
   }
 
-  hasCode(frame: number): boolean {
+  /** Whether bytes of a frame (from `start` in it) have been translated. */
+  hasCode(frame: number, start: number, bytes: number): boolean {
+    const lines = this.linesOfFrame.get(frame);
+    if (lines === undefined) return false;
+    for (let line = Math.floor(start / codeLineBytes); line * codeLineBytes < start + bytes; line++) {
+      if (lines.has(line)) return true;
+    }
+    return false;
+  }
+
+  /** Whether anything in a frame has been translated. */
+  hasAnyCode(frame: number): boolean {
     return this.modulesOfFrame.has(frame);
   }
 
@@ -226,6 +239,8 @@ export class TranslationCache {
       calleeAt,
       isFunctionStart: (va) => this.isFunctionStart(va),
       isExact: this.options.isExact,
+      isPageable: (va) =>
+        this.memory.trimsPageable && ((this.memory.mappingAt(va)?.flags ?? 0) & PageFlag.Pageable) !== 0,
       forcesDispatchLoop: this.options.forcesDispatchLoop,
     };
   }
@@ -258,6 +273,14 @@ export class TranslationCache {
     const module: TranslatedModule = { entries: units.map(({ root }) => root), unitIds, pages, frames };
     for (const va of module.entries) this.modules.set(va, module);
     for (const page of pages) addTo(this.modulesOfPage, page, module);
+    for (const unit of units) {
+      for (const line of unit.lines) {
+        const at = line * codeLineBytes;
+        const page = Math.floor(at / pageSize) * pageSize;
+        const frame = frames.get(page as Va);
+        if (frame !== undefined) addTo(this.linesOfFrame, frame, (at - page) / codeLineBytes);
+      }
+    }
     for (const frame of frames.values()) {
       if (frame === undefined) continue;
       addTo(this.modulesOfFrame, frame, module);
@@ -277,7 +300,11 @@ export class TranslationCache {
       this.table.set(this.slotOf(va), this.lazy);
     }
     for (const page of module.pages) removeFrom(this.modulesOfPage, page, module);
-    for (const frame of module.frames.values()) if (frame !== undefined) removeFrom(this.modulesOfFrame, frame, module);
+    for (const frame of module.frames.values()) {
+      if (frame === undefined) continue;
+      removeFrom(this.modulesOfFrame, frame, module);
+      if (!this.modulesOfFrame.has(frame)) this.linesOfFrame.delete(frame);
+    }
     this.droppedUnits.push(...module.unitIds);
   }
 }

@@ -43,9 +43,13 @@ export interface Unit {
   readonly blocks: readonly Block[];
   /** Page-aligned addresses of all pages that were read. */
   readonly pages: ReadonlySet<Va>;
+  /** Numbers of the 64-byte lines that instructions stand in: addresses divided by {@link codeLineBytes}. */
+  readonly lines: ReadonlySet<number>;
   /** Whether this is one instruction only, which leaves after it. */
   readonly isStep: boolean;
 }
+
+export const codeLineBytes = 64;
 
 export interface UnitSource {
   readonly reader: InstructionReader;
@@ -143,6 +147,7 @@ class Discovery {
   private readonly tables = new Map<Va, JumpTable>();
   private readonly work: Va[] = [];
   private readonly pages = new Set<Va>();
+  private readonly lines = new Set<number>();
   private readonly ranges: readonly VaRange[] | undefined;
 
   constructor(root: Va, source: UnitSource, isStep: boolean) {
@@ -159,7 +164,7 @@ class Discovery {
     starts.unshift(this.root);
     const indexOf = new Map(starts.map((va, index) => [va, index]));
     const blocks = starts.map((start, index) => this.block(start, index, indexOf));
-    return { root: this.root, blocks, pages: this.pages, isStep: this.isStep };
+    return { root: this.root, blocks, pages: this.pages, lines: this.lines, isStep: this.isStep };
   }
 
   private lead(va: Va): void {
@@ -241,6 +246,8 @@ class Discovery {
     const last = 'faultVa' in decoded ? (decoded.faultVa ?? va) : ((decoded.next - 1) as Va);
     this.pages.add((Math.floor(va / 0x1000) * 0x1000) as Va);
     this.pages.add((Math.floor(last / 0x1000) * 0x1000) as Va);
+    this.lines.add(Math.floor(va / codeLineBytes));
+    this.lines.add(Math.floor(last / codeLineBytes));
   }
 
   private block(start: Va, index: number, indexOf: ReadonlyMap<Va, number>): Block {
