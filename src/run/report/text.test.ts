@@ -67,6 +67,7 @@ const reports: Readonly<Record<string, Report>> = {
       steps: [
         { step: 'open \\\\.\\Leaky', status: '0x00000000', information: 0, output: '' },
         { step: 'ioctl 0x222000 in=00 out=8', status: '0xC0000010', information: 0, output: '' },
+        { step: `write ${'00'.repeat(64)}`, status: '0x00000000', information: 64, output: '' },
         { step: 'read 100', status: '0x00000000', information: 100, output: 'ab'.repeat(100) },
         { step: 'ioctl 0x222004 async', status: '0x00000103', information: 0, output: '' },
         { step: 'close', status: '0xC0123456', information: 1, output: '07' },

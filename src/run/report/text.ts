@@ -19,6 +19,8 @@ export const plainStyle: TextStyle = {
 
 /** More frames than that are counted, not shown. The JSON report has them all. */
 const mostFrames = 32;
+/** Characters of a step, which may send much data. */
+const mostStepCharacters = 70;
 /** Lines of debug output, likewise. */
 const mostDebugLines = 200;
 /** Bytes of a request's output that are shown. */
@@ -157,8 +159,8 @@ function threadSection({ threads }: Report, style: TextStyle): string[] {
 
 function stepSection({ scenario }: Report, style: TextStyle): string[] {
   if (scenario.steps.length === 0) return [];
-  const texts = scenario.steps.map(({ step }) => printable(step));
-  const width = Math.min(60, Math.max(...texts.map((text) => text.length)));
+  const texts = scenario.steps.map(({ step }) => clipped(printable(step)));
+  const width = Math.max(...texts.map((text) => text.length));
   return [
     style.strong('Steps'),
     ...scenario.steps.map((step, index) => `  ${(texts[index] as string).padEnd(width)}  ${stepResult(step)}`),
@@ -266,6 +268,10 @@ function statusWithName(status: string): string {
 
 function isSuccess(status: string): boolean {
   return ntstatus.ntSuccess(Number(status));
+}
+
+function clipped(text: string): string {
+  return text.length > mostStepCharacters ? `${text.slice(0, mostStepCharacters - 1)}…` : text;
 }
 
 function plural(count: number, noun: string): string {
