@@ -1,7 +1,9 @@
 /** Every component of the kernel, one line each. Order gives the layout of the kernel's image, so append. */
 import type { KernelComponent } from './declare/nt-routine.ts';
 import { exFastMutexes } from './ex/fast-mutex-exports.ts';
+import { exInterlockedLists } from './ex/interlocked-list-exports.ts';
 import { exPool } from './ex/pool-exports.ts';
+import { exWorkerInternals } from './ex/work-queue.ts';
 import { ioCancelSafeQueueInternals, ioCancelSafeQueues } from './io/cancel-safe-queue-exports.ts';
 import { ioDevices } from './io/device-exports.ts';
 import { ioDriverLoading } from './io/driver-loading.ts';
@@ -9,6 +11,7 @@ import { ioIrpCreation, ioIrpCreationInternals } from './io/irp-creation-exports
 import { ioIrpInternals, ioIrps } from './io/irp-exports.ts';
 import { ioRemoveLocks } from './io/remove-lock-exports.ts';
 import { ioServiceInternals, ioSystemServices } from './io/system-services.ts';
+import { ioWorkItemInternals, ioWorkItems } from './io/work-item-exports.ts';
 import { kdBugCheck } from './kd/bug-check-exports.ts';
 import { kdDebugPrint } from './kd/debug-print.ts';
 import { keEvents } from './ke/event-exports.ts';
@@ -107,4 +110,8 @@ export const kernelComponents: readonly KernelComponent[] = [
   ioRemoveLocks,
   ioIrpCreation,
   ioIrpCreationInternals,
+  ioWorkItems,
+  ioWorkItemInternals,
+  exWorkerInternals,
+  exInterlockedLists,
 ];

@@ -17,6 +17,7 @@ import { type Action, type CallGuest, isAction, type Outcome, type ReturnValue }
 import type { ArgumentSlots, ParameterType } from './declare/parameter-types.ts';
 import { NtEventSource } from './events.ts';
 import { Pool } from './ex/pool.ts';
+import { WorkQueue } from './ex/work-queue.ts';
 import { HostEntries, proceed, type RoutineEntry } from './host-entries.ts';
 import { IoManager } from './io/io-manager.ts';
 import { Clock } from './ke/clock.ts';
@@ -99,6 +100,7 @@ export class Nt {
   readonly scheduler: Scheduler;
   readonly interrupts: Interrupts;
   readonly exceptions: Exceptions;
+  readonly workQueue: WorkQueue;
   readonly io: IoManager;
   /** Set once; from then on nothing runs. */
   readonly end: StoreCell<LifeEnd | undefined>;
@@ -137,6 +139,7 @@ export class Nt {
     this.scheduler = new Scheduler(this);
     this.interrupts = new Interrupts(this);
     this.exceptions = new Exceptions(this);
+    this.workQueue = new WorkQueue(this);
     this.io = new IoManager(this);
     buildKernelModules(this, kernelComponents);
     this.processor.boot();
