@@ -9,6 +9,7 @@ import { type LoadedSymbols, loadSymbols, type SymbolCandidate } from '../image/
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import { Nt, type NtSnapshot } from '../nt/nt.ts';
 import { chooseOptions, type OptionChoice, PoolTrackingFlag } from '../verifier/core/options.ts';
+import { OutlivingResources } from '../verifier/outliving-resources/outliving-resources.ts';
 import { PoolTracking } from '../verifier/pool-tracking/pool-tracking.ts';
 import { Life } from './life.ts';
 import type { Step } from './scenario/step.ts';
@@ -48,6 +49,7 @@ export class Machine {
   readonly life: Life;
   /** Undefined if the option is not on. */
   readonly poolTracking: PoolTracking | undefined;
+  readonly outlivingResources: OutlivingResources;
   private readonly debugOutput_: StoreList<string>;
   private symbols_: LoadedSymbols | undefined;
   private image_: KernelImage | undefined;
@@ -76,6 +78,7 @@ export class Machine {
     });
     this.poolTracking =
       (options.flags & PoolTrackingFlag) === 0 ? undefined : new PoolTracking(this.nt, (image) => image.isDriver);
+    this.outlivingResources = new OutlivingResources(this.nt);
     this.debugOutput_ = this.nt.stores.list('run/debug-output');
     this.nt.events.on('debugPrint', ({ text }) => this.debugOutput_.push(text));
     this.life = new Life(this.nt, () => this.image, options.steps);

@@ -5,6 +5,7 @@ import type { ResumedCall } from '../declare/call.ts';
 import { ntExports, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, type Outcome, unsupported, type Wait } from '../declare/outcome.ts';
 import { ACCESS_MASK, HANDLE, PVOID, ULONG } from '../declare/parameter-types.ts';
+import { holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import {
   ntSuccess,
@@ -149,7 +150,7 @@ function finishCreate(nt: Nt, call: ResumedCall, status: number): Outcome {
     nt.io.files.free(file);
     return status;
   }
-  const handle = objects.createHandle(file, call.word(4), call.word(6) !== 0);
+  const handle = objects.createHandle(file, call.word(4), call.word(6) !== 0, holderOf(nt, call));
   objects.dereference(file);
   memory.writeU64(handleAt, BigInt.asUintN(64, BigInt(handle)));
   const iosb = call.va(5);

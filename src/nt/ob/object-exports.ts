@@ -4,6 +4,7 @@ import { passiveOnly, upToApc, upToDispatch } from '../declare/irql-ranges.ts';
 import { type DataDeclaration, ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { ACCESS_MASK, HANDLE, KPROCESSOR_MODE, PVOID, pointerTo, ULONG } from '../declare/parameter-types.ts';
+import { holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import {
   STATUS_ACCESS_DENIED,
@@ -213,12 +214,12 @@ export const obObjects = ntExports(
       },
       returns: 'NTSTATUS',
       support: { partial: 'security descriptors: access is always granted' },
-      body: (nt, args) => {
+      body: (nt, args, call) => {
         const status = checkType(nt, args.Object, args.ObjectType, args.AccessMode);
         if (status !== STATUS_SUCCESS) return status;
         if (nt.objects.get(args.Object) === undefined) return STATUS_OBJECT_TYPE_MISMATCH;
         const isKernelHandle = (args.HandleAttributes & objKernelHandle) !== 0;
-        const handle = nt.objects.createHandle(args.Object, args.DesiredAccess, isKernelHandle);
+        const handle = nt.objects.createHandle(args.Object, args.DesiredAccess, isKernelHandle, holderOf(nt, call));
         nt.memory.writeU64(args.Handle, BigInt.asUintN(64, BigInt(handle)));
         return STATUS_SUCCESS;
       },

@@ -2,6 +2,7 @@
 import { assert } from '../../base/errors.ts';
 import type { StoreCell, StoreMap } from '../../base/store.ts';
 import type { Va } from '../../base/va.ts';
+import { type Holder, kernelHolder } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import {
   STATUS_ACCESS_DENIED,
@@ -35,7 +36,7 @@ export interface SymbolicLink {
   readonly stack: readonly Va[];
 }
 
-export interface HandleEntry {
+export interface HandleEntry extends Holder {
   readonly handle: number;
   readonly body: Va;
   readonly grantedAccess: number;
@@ -225,14 +226,14 @@ export class ObjectManager {
   // ---- handles
 
   /** A new handle, which holds a reference. User handles are small multiples of four, kernel handles have the high bits set. */
-  createHandle(body: Va, grantedAccess: number, isKernelHandle: boolean): number {
+  createHandle(body: Va, grantedAccess: number, isKernelHandle: boolean, holder: Holder = kernelHolder): number {
     const value = this.nextHandle.value;
     this.nextHandle.value = value + 4;
     const handle = isKernelHandle ? kernelHandleBase + value : value;
     this.reference(body);
     const record = this.record(body);
     this.objects.set(body, { ...record, handleCount: record.handleCount + 1 });
-    this.handles.set(handle, { handle, body, grantedAccess, isKernelHandle });
+    this.handles.set(handle, { handle, body, grantedAccess, isKernelHandle, ...holder });
     return handle;
   }
 

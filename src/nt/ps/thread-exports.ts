@@ -6,6 +6,7 @@ import { Irql, ntExports, ntInternals, ntRoutine } from '../declare/nt-routine.t
 import { callGuest, continueGuest, type Outcome, unsupported } from '../declare/outcome.ts';
 import { ACCESS_MASK, HANDLE, LONG, NTSTATUS, PVOID, pointerTo, ULONG64 } from '../declare/parameter-types.ts';
 import type { Thread } from '../ke/scheduler.ts';
+import { type Holder, holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import {
   STATUS_INVALID_HANDLE,
@@ -40,14 +41,15 @@ function processOfHandle(nt: Nt, handle: Va): { readonly status: number; readonl
   return { status: isProcess ? STATUS_SUCCESS : STATUS_OBJECT_TYPE_MISMATCH, process: body };
 }
 
-function createSystemThread(nt: Nt, request: ThreadRequest): number {
+function createSystemThread(nt: Nt, request: ThreadRequest, holder: Holder): number {
   const { memory, scheduler, objects } = nt;
   const { status, process } = processOfHandle(nt, request.ProcessHandle);
   if (status !== STATUS_SUCCESS) return status;
   const attributes =
     request.ObjectAttributes === nullVa ? 0 : OBJECT_ATTRIBUTES.Attributes.get(memory, request.ObjectAttributes);
   const { kthread, id } = scheduler.create(process, true);
-  const handle = objects.createHandle(kthread, request.DesiredAccess, (attributes & objKernelHandle) !== 0);
+  const isKernelHandle = (attributes & objKernelHandle) !== 0;
+  const handle = objects.createHandle(kthread, request.DesiredAccess, isKernelHandle, holder);
   memory.writeU64(request.ThreadHandle, BigInt.asUintN(64, BigInt(handle)));
   if (request.ClientId !== nullVa) {
     CLIENT_ID.UniqueProcess.set(memory, request.ClientId, nt.processor.processId(process) as Va);
@@ -132,7 +134,7 @@ export const psThreads = ntExports(
         StartContext: ULONG64,
       },
       returns: 'NTSTATUS',
-      body: (nt, args) => createSystemThread(nt, args),
+      body: (nt, args, call) => createSystemThread(nt, args, holderOf(nt, call)),
     }),
     PsTerminateSystemThread: ntRoutine({
       doc: 'wdm.h; nf-wdm-psterminatesystemthread',

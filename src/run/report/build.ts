@@ -7,6 +7,7 @@ import { type BugCheck, bugCheckParameterText } from '../../nt/declare/bug-check
 import { tagText } from '../../nt/declare/parameter-types.ts';
 import { statusText } from '../../nt/ntstatus.ts';
 import { PoolType } from '../../nt/structures/pool.ts';
+import type { OutlivingResource } from '../../verifier/outliving-resources/outliving-resources.ts';
 import type { TrackedAllocation } from '../../verifier/pool-tracking/tracked-allocations.ts';
 import { CallStackReader } from '../call-stack.ts';
 import type { Machine } from '../machine.ts';
@@ -28,7 +29,7 @@ export function buildReport(machine: Machine): Report {
     image.index === machine.image.index ? machine.symbols.source : undefined,
   );
   const findings = {
-    leaks: [...poolLeaks(machine, stacks), ...objectLeaks(machine, stacks)],
+    leaks: [...poolLeaks(machine, stacks), ...resourceLeaks(machine, stacks)],
     violations: violations(machine, stacks),
     unsupported: unsupportedUses(machine, stacks),
   };
@@ -137,39 +138,32 @@ function poolLeak(group: readonly TrackedAllocation[], stacks: CallStackReader):
   };
 }
 
-/** Device objects and symbolic links that outlive the driver: Windows does not look for them. */
-function objectLeaks(machine: Machine, stacks: CallStackReader): Leak[] {
+/** What outlives the driver and is no pool; equal in kind, name and stack is one leak. */
+function resourceLeaks(machine: Machine, stacks: CallStackReader): Leak[] {
   if (!isUnloaded(machine)) return [];
-  const { nt, image } = machine;
-  const leaks: Leak[] = [];
-  const leak = (
-    kind: 'device' | 'symbolic-link',
-    name: string | undefined,
-    address: string,
-    stack: readonly Va[],
-  ): void => {
-    const sites = stacks.read(stack);
-    const named = name === undefined ? {} : { name };
-    leaks.push({
-      kind,
+  const groups = new Map<string, OutlivingResource[]>();
+  for (const resource of machine.outlivingResources.ofImage(machine.image)) {
+    const key = `${resource.kind} ${resource.name} ${resource.stack.join()}`;
+    const group = groups.get(key);
+    if (group) group.push(resource);
+    else groups.set(key, [resource]);
+  }
+  return [...groups.values()].map((group) => {
+    const first = group[0] as OutlivingResource;
+    const stack = stacks.read(first.stack);
+    return {
+      kind: first.kind,
       tag: null,
-      bytes: 0,
-      count: 1,
+      bytes: group.reduce((sum, { bytes }) => sum + bytes, 0),
+      count: group.length,
       poolType: null,
-      address,
-      ...named,
-      site: stacks.driverSite(sites),
-      stack: sites,
+      address: hexVa(first.address),
+      ...(first.name === undefined ? {} : { name: first.name }),
+      site: stacks.driverSite(stack),
+      stack,
       fault: null,
-    });
-  };
-  for (const device of nt.io.devices.all()) {
-    if (device.createdBy === image.index) leak('device', device.name, hexVa(device.device), device.stack);
-  }
-  for (const link of nt.objects.symbolicLinks()) {
-    if (link.createdBy === image.index) leak('symbolic-link', link.name, '0x0', link.stack);
-  }
-  return leaks;
+    };
+  });
 }
 
 /** A bug check that is not the leaks' own. */

@@ -24,7 +24,20 @@ export interface ReportBugCheck {
   readonly summary: string;
 }
 
-export type LeakKind = 'pool' | 'mdl' | 'irp' | 'workitem' | 'string' | 'device' | 'symbolic-link';
+export type LeakKind =
+  | 'pool'
+  | 'mdl'
+  | 'irp'
+  | 'workitem'
+  | 'string'
+  | 'device'
+  | 'symbolic-link'
+  | 'handle'
+  | 'reference'
+  | 'contiguous'
+  | 'noncached'
+  | 'locked-pages'
+  | 'mapping';
 
 /** All blocks of one kind, tag and pool type that one call stack left behind. */
 export interface Leak {

@@ -81,7 +81,7 @@ function verdictSection(report: Report, style: TextStyle): string[] {
 function bugCheckSection({ bugCheck, driver }: Report, style: TextStyle): string[] {
   if (bugCheck === null) return [];
   const [heading, ...lines] = bugCheckLines(bugCheck, driver.name);
-  return [style.strong(printable(heading as string)), ...lines.map(printableButTabs)];
+  return [style.strong(printable(heading as string)), ...lines.map(withoutTabs)];
 }
 
 function leakSection({ leaks }: Report, style: TextStyle): string[] {
@@ -129,7 +129,7 @@ function violationSection({ violations, bugCheck, driver }: Report, style: TextS
     const own = violation.bugCheck;
     // The bug check that ended the life stands above.
     if (own !== null && (own.code !== bugCheck?.code || own.parameters.join() !== bugCheck.parameters.join())) {
-      lines.push(...bugCheckLines(own, driver.name).map((line) => `    ${printableButTabs(line)}`));
+      lines.push(...bugCheckLines(own, driver.name).map((line) => `    ${withoutTabs(line)}`));
     }
     if (violation.site !== null) lines.push(`    at ${style.strong(siteText(violation.site))}`);
     lines.push(...stackLines(violation.stack, '      ', style));
@@ -182,7 +182,7 @@ function debugOutputSection({ debugOutput }: Report, style: TextStyle): string[]
   const left = lines.length - mostDebugLines;
   return [
     style.strong('Debug output'),
-    ...lines.slice(0, mostDebugLines).map((line) => `  ${printableButTabs(line)}`),
+    ...lines.slice(0, mostDebugLines).map((line) => `  ${withoutTabs(line)}`),
     ...(left > 0 ? [style.faint(`  … ${plural(left, 'line')} more`)] : []),
   ];
 }
@@ -278,6 +278,7 @@ function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-function printableButTabs(line: string): string {
-  return line.split('\t').map(printable).join('\t');
+/** A terminal would stop where it likes. */
+function withoutTabs(line: string): string {
+  return printable(line.replaceAll('\t', '    '));
 }

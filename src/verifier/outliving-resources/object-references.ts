@@ -1,0 +1,96 @@
+import type { StoreMap } from '../../base/store.ts';
+import { nullVa, type Va, vaFromHalves } from '../../base/va.ts';
+import type { Call } from '../../nt/declare/call.ts';
+import { proceed } from '../../nt/host-entries.ts';
+import type { Nt } from '../../nt/nt.ts';
+import { ntSuccess } from '../../nt/ntstatus.ts';
+
+/** References that one driver took to one object and has not dropped. */
+export interface HeldReferences {
+  readonly imageIndex: number;
+  readonly object: Va;
+  /** `Event`, with its name if it has one. */
+  readonly objectName: string;
+  /** Where each was taken, oldest first. */
+  readonly stacks: readonly (readonly Va[])[];
+}
+
+/** Index of the argument that names the object, for routines that take or drop a reference to it. */
+const takenByArgument: Readonly<Record<string, number>> = {
+  ObReferenceObjectByPointer: 0,
+  ObReferenceObjectByPointerWithTag: 0,
+  ObfReferenceObject: 0,
+  ObfReferenceObjectWithTag: 0,
+};
+const droppedByArgument: Readonly<Record<string, number>> = {
+  ObfDereferenceObject: 0,
+  ObfDereferenceObjectWithTag: 0,
+  ObDereferenceObjectDeferDelete: 0,
+  ObDereferenceObjectDeferDeleteWithTag: 0,
+};
+/** Index of the argument that points to where the object's address is stored. */
+const takenThroughPointer: Readonly<Record<string, number>> = {
+  ObReferenceObjectByHandle: 4,
+  ObReferenceObjectByHandleWithTag: 5,
+  IoGetDeviceObjectPointer: 2,
+};
+
+/** Follows the references that drivers take and drop themselves (those that the kernel takes for them are its own). */
+export class ObjectReferences {
+  private readonly nt: Nt;
+  private readonly held: StoreMap<string, HeldReferences>;
+
+  constructor(nt: Nt) {
+    this.nt = nt;
+    this.held = nt.stores.map('verifier/object-references');
+    for (const [name, index] of Object.entries(takenByArgument)) {
+      this.after(name, (call) => this.take(call, argument(call, index)));
+    }
+    for (const [name, index] of Object.entries(takenThroughPointer)) {
+      this.after(name, (call) => this.take(call, nt.memory.readVa(argument(call, index))));
+    }
+    for (const [name, index] of Object.entries(droppedByArgument)) {
+      nt.entries.routine(name)?.hooks.push({
+        before: (_nt, call) => {
+          this.drop(call, argument(call, index));
+          return proceed;
+        },
+      });
+    }
+  }
+
+  ofImage(imageIndex: number): HeldReferences[] {
+    return [...this.held.values()].filter((held) => held.imageIndex === imageIndex);
+  }
+
+  private after(name: string, body: (call: Call) => void): void {
+    this.nt.entries.routine(name)?.hooks.push({
+      after: (_nt, call, result) => {
+        const isStatus = this.nt.entries.routine(name)?.routine.returns === 'NTSTATUS';
+        if (call.image !== undefined && (!isStatus || ntSuccess(Number(result)))) body(call);
+      },
+    });
+  }
+
+  private take(call: Call, object: Va): void {
+    const imageIndex = call.image?.index ?? 0;
+    const record = this.nt.objects.get(object);
+    if (object === nullVa || record === undefined) return;
+    const key = `${imageIndex} ${object}`;
+    const stacks = [...(this.held.get(key)?.stacks ?? []), this.nt.currentStack()];
+    const objectName = record.name === undefined ? record.type : `${record.type} ${record.name}`;
+    this.held.set(key, { imageIndex, object, objectName, stacks });
+  }
+
+  private drop(call: Call, object: Va): void {
+    const key = `${call.image?.index ?? 0} ${object}`;
+    const held = this.held.get(key);
+    if (held === undefined) return;
+    if (held.stacks.length === 1) this.held.delete(key);
+    else this.held.set(key, { ...held, stacks: held.stacks.slice(0, -1) });
+  }
+}
+
+function argument(call: Call, index: number): Va {
+  return vaFromHalves(call.low(index), call.high(index));
+}

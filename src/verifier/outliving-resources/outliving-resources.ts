@@ -1,0 +1,101 @@
+/**
+ * What outlives the driver besides pool: devices, symbolic links, handles, object references, memory and mappings of
+ * the memory manager. Windows looks for none of these at unload; each is a leak all the same.
+ */
+import type { Va } from '../../base/va.ts';
+import { pageSize } from '../../engine/memory/layout.ts';
+import type { KernelImage } from '../../nt/mm/kernel-image.ts';
+import type { Nt } from '../../nt/nt.ts';
+import { ObjectReferences } from './object-references.ts';
+
+export type ResourceKind =
+  | 'device'
+  | 'symbolic-link'
+  | 'handle'
+  | 'reference'
+  | 'contiguous'
+  | 'noncached'
+  | 'locked-pages'
+  | 'mapping';
+
+export interface OutlivingResource {
+  readonly kind: ResourceKind;
+  /** A name, where it has one. */
+  readonly name: string | undefined;
+  readonly address: Va;
+  readonly bytes: number;
+  /** Return addresses at the call that made it, innermost first. */
+  readonly stack: readonly Va[];
+}
+
+export class OutlivingResources {
+  private readonly nt: Nt;
+  private readonly references: ObjectReferences;
+
+  constructor(nt: Nt) {
+    this.nt = nt;
+    this.references = new ObjectReferences(nt);
+  }
+
+  /** What the driver left behind; asked after its image went. */
+  ofImage(image: KernelImage): OutlivingResource[] {
+    return [...this.named(image), ...this.handles(image), ...this.objectReferences(image), ...this.memory(image)];
+  }
+
+  private named({ index }: KernelImage): OutlivingResource[] {
+    const found: OutlivingResource[] = [];
+    for (const { createdBy, name, device, stack } of this.nt.io.devices.all()) {
+      if (createdBy === index) found.push({ kind: 'device', name, address: device, bytes: 0, stack });
+    }
+    for (const { createdBy, name, stack } of this.nt.objects.symbolicLinks()) {
+      if (createdBy === index) found.push({ kind: 'symbolic-link', name, address: 0 as Va, bytes: 0, stack });
+    }
+    return found;
+  }
+
+  private handles({ index }: KernelImage): OutlivingResource[] {
+    const found: OutlivingResource[] = [];
+    for (const { imageIndex, handle, body, stack } of this.nt.objects.allHandles()) {
+      if (imageIndex !== index) continue;
+      const object = this.nt.objects.get(body);
+      const name = object?.name === undefined ? object?.type : `${object.type} ${object.name}`;
+      found.push({ kind: 'handle', name, address: handle as Va, bytes: 0, stack });
+    }
+    return found;
+  }
+
+  private objectReferences({ index }: KernelImage): OutlivingResource[] {
+    return this.references
+      .ofImage(index)
+      .flatMap(({ object, objectName, stacks }) =>
+        stacks.map(
+          (stack): OutlivingResource => ({ kind: 'reference', name: objectName, address: object, bytes: 0, stack }),
+        ),
+      );
+  }
+
+  private memory({ index }: KernelImage): OutlivingResource[] {
+    const { contiguous, pageAllocations, mappingAddresses, mdls } = this.nt;
+    const found: OutlivingResource[] = [];
+    const add = (kind: ResourceKind, address: Va, bytes: number, stack: readonly Va[]): void => {
+      found.push({ kind, name: undefined, address, bytes, stack });
+    };
+    for (const block of contiguous.outstanding()) {
+      const kind = block.purpose === 'contiguous' ? 'contiguous' : 'noncached';
+      if (block.imageIndex === index) add(kind, block.va, block.bytes, block.stack);
+    }
+    for (const { imageIndex, mdl, frames, stack } of pageAllocations.outstanding()) {
+      if (imageIndex === index) add('locked-pages', mdl, frames.length * pageSize, stack);
+    }
+    for (const { imageIndex, mdl, pages, stack } of mdls.outstandingLocks()) {
+      if (imageIndex === index) add('locked-pages', mdl, pages * pageSize, stack);
+    }
+    for (const { imageIndex, va, pages, stack } of mdls.outstandingMappings()) {
+      if (imageIndex === index) add('mapping', va, pages * pageSize, stack);
+    }
+    for (const { imageIndex, va, pages, stack } of mappingAddresses.outstanding()) {
+      if (imageIndex === index) add('mapping', va, pages * pageSize, stack);
+    }
+    return found;
+  }
+}
