@@ -200,7 +200,7 @@ export function bugCheckLines(bugCheck: ReportBugCheck, driverName: string): str
     lines.push(`Arg${index + 1}: ${parameterText(parameter)}${meaning === '' ? '' : `, ${meaning}`}`);
   }
   if (code === 'c4' && shortHex(first) === '62') {
-    lines.push(`\tIn the kernel debugger, !verifier 3 ${driverName} lists what is left.`);
+    lines.push(`\tWhat is left is listed below; in a kernel debugger on Windows: !verifier 3 ${driverName}`);
   }
   return lines;
 }

@@ -1,0 +1,112 @@
+/**
+ * Writes what documentation says of the code from the code: docs/supported-exports.md, and the parts of README.md
+ * between `<!-- generated: NAME -->` and `<!-- end -->`. `npm run docs`; a test checks that it was done.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { exitStatusTexts } from '../src/cli/exit-status.ts';
+import { runCommandLine } from '../src/cli/main.ts';
+import { type SupportedExport, supportedExports } from '../src/run/inspect.ts';
+import { plainStyle } from '../src/run/report/text.ts';
+import { stepForms } from '../src/run/scenario/step.ts';
+import { verifierOptions } from '../src/verifier/core/options.ts';
+
+const repository = fileURLToPath(new URL('..', import.meta.url));
+
+/** Every generated document by its path, as it should be. */
+export async function documents(): Promise<ReadonlyMap<string, string>> {
+  const parts: Readonly<Record<string, string>> = {
+    transcript: await transcript('drivers/leaky-inventory/leaky-inventory.sys'),
+    steps: table(
+      ['step', 'what it does'],
+      stepForms.map(({ form, does }) => [code(form), does]),
+    ),
+    'exit statuses': table(
+      ['status', 'meaning'],
+      exitStatusTexts.map(([status, text]) => [String(status), text]),
+    ),
+    options: table(
+      ['bit', 'option', 'supported'],
+      verifierOptions.map((option) => [
+        code(`0x${option.flag.toString(16)}`),
+        option.name + (option.isStandard ? ' (standard)' : ''),
+        option.isImplemented ? 'yes' : 'no',
+      ]),
+    ),
+  };
+  const readme = readFileSync(join(repository, 'README.md'), 'utf8');
+  return new Map([
+    ['README.md', fillIn(readme, parts)],
+    ['docs/supported-exports.md', supportedExportsPage()],
+  ]);
+}
+
+function fillIn(text: string, parts: Readonly<Record<string, string>>): string {
+  return text.replace(/(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)/gs, (_, start: string, name: string, end) => {
+    const part = parts[name];
+    if (part === undefined) throw new Error(`nothing generates the part '${name}'`);
+    return `${start}${part}\n${end}`;
+  });
+}
+
+/** What the command prints. How long it took differs from run to run and is left out. */
+async function transcript(...args: string[]): Promise<string> {
+  let text = '';
+  const terminal = {
+    out: (more: string): void => {
+      text += more;
+    },
+    err: (more: string): void => {
+      text += more;
+    },
+    style: plainStyle,
+  };
+  await runCommandLine(args, terminal, '');
+  const timeless = text.replace(/^(Seed \d+), \d+ ms$/m, '$1').trimEnd();
+  return `\`\`\`text\n$ npx poolproof ${args.join(' ')}\n${timeless}\n\`\`\``;
+}
+
+function supportedExportsPage(): string {
+  const all = supportedExports();
+  const partial = all.filter(({ support }) => support !== 'full').length;
+  const modules = [...new Set(all.map(({ module }) => module))];
+  return [
+    '# Supported exports',
+    '',
+    `Made from the declarations in \`src/nt\` by \`npm run docs\`: ${all.length} exports, ${partial} of them in part.`,
+    'What a driver imports beyond these is bound too; the run ends as `incomplete` when it is called.',
+    '`poolproof inspect DRIVER.sys` says it for one driver.',
+    ...modules.flatMap((module) => [
+      '',
+      `## ${module}`,
+      '',
+      table(
+        ['export', 'support', 'documentation'],
+        all
+          .filter((entry) => entry.module === module)
+          .map((entry) => [code(entry.name), supportText(entry), entry.doc]),
+      ),
+    ]),
+    '',
+  ].join('\n');
+}
+
+function supportText({ support, kind }: SupportedExport): string {
+  return support === 'full' ? (kind === 'data' ? 'data' : 'full') : `partial: ${support.partial}`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.chdir(repository);
+  for (const [path, text] of await documents()) writeFileSync(path, text);
+}
