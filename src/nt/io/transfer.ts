@@ -1,0 +1,176 @@
+/** Reads, writes and device control requests: how their buffers reach the driver. */
+import { nullVa, type Va } from '../../base/va.ts';
+import { Access } from '../../engine/memory/layout.ts';
+import type { ResumedCall } from '../declare/call.ts';
+import type { Outcome } from '../declare/outcome.ts';
+import { HANDLE, PVOID } from '../declare/parameter-types.ts';
+import type { Nt } from '../nt.ts';
+import { STATUS_ACCESS_VIOLATION, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS } from '../ntstatus.ts';
+import { DEVICE_OBJECT, DeviceFlag, IO_STACK_LOCATION, IRP, IrpFlag, MajorFunction } from '../structures/io.ts';
+
+import { forward } from './internal-request.ts';
+
+interface Transfer {
+  readonly major: number;
+  readonly file: Va;
+  readonly event: Va;
+  readonly apcContext: Va;
+  readonly iosb: Va;
+  readonly code: number;
+  readonly input: Va;
+  readonly inputBytes: number;
+  readonly output: Va;
+  readonly outputBytes: number;
+  readonly byteOffset: bigint;
+}
+
+/** How a transfer's buffers reach the driver. */
+type BufferMethod = 'buffered' | 'in-direct' | 'out-direct' | 'neither';
+const controlMethods: readonly BufferMethod[] = ['buffered', 'in-direct', 'out-direct', 'neither'];
+
+function methodOf(nt: Nt, device: Va, transfer: Transfer): BufferMethod {
+  if (transfer.major === MajorFunction.DeviceControl || transfer.major === MajorFunction.InternalDeviceControl) {
+    return controlMethods[transfer.code & 3] as BufferMethod;
+  }
+  const flags = DEVICE_OBJECT.Flags.get(nt.memory, device);
+  if ((flags & DeviceFlag.BufferedIo) !== 0) return 'buffered';
+  if ((flags & DeviceFlag.DirectIo) === 0) return 'neither';
+  return transfer.major === MajorFunction.Read ? 'out-direct' : 'in-direct';
+}
+
+export function transfer(nt: Nt, request: Transfer): Outcome {
+  const { memory } = nt;
+  const device = nt.io.devices.top(nt.io.files.device(request.file));
+  const irp = nt.io.irps.allocateForRequest(DEVICE_OBJECT.StackSize.get(memory, device), {
+    file: request.file,
+    outputBytes: request.outputBytes,
+  });
+  IRP.RequestorMode.set(memory, irp, nt.previousMode);
+  IRP.UserIosb.set(memory, irp, request.iosb);
+  IRP.UserEvent.set(memory, irp, request.event);
+  IRP.UserApcContext.set(memory, irp, request.apcContext);
+  const location = nt.io.irps.nextLocation(irp);
+  IO_STACK_LOCATION.MajorFunction.set(memory, location, request.major);
+  IO_STACK_LOCATION.FileObject.set(memory, location, request.file);
+  const status = attachBuffers(nt, irp, location, methodOf(nt, device, request), request);
+  if (status !== STATUS_SUCCESS) {
+    nt.io.irps.discard(irp);
+    return status;
+  }
+  nt.objects.reference(request.file);
+  return forward(nt, device, irp, 'dispatched', []);
+}
+
+function attachBuffers(nt: Nt, irp: Va, location: Va, method: BufferMethod, request: Transfer): number {
+  const { memory } = nt;
+  const isControl = request.major === MajorFunction.DeviceControl;
+  if (isControl) {
+    IO_STACK_LOCATION.OutputBufferLength.set(memory, location, request.outputBytes);
+    IO_STACK_LOCATION.InputBufferLength.set(memory, location, request.inputBytes);
+    IO_STACK_LOCATION.IoControlCode.set(memory, location, request.code);
+  } else {
+    IO_STACK_LOCATION.ReadWriteLength.set(
+      memory,
+      location,
+      request.major === MajorFunction.Read ? request.outputBytes : request.inputBytes,
+    );
+    IO_STACK_LOCATION.ReadWriteByteOffset.set(memory, location, request.byteOffset);
+  }
+  if (method === 'neither') {
+    if (isControl) IO_STACK_LOCATION.Type3InputBuffer.set(memory, location, request.input);
+    IRP.UserBuffer.set(memory, irp, isControl || request.major === MajorFunction.Read ? request.output : request.input);
+    return STATUS_SUCCESS;
+  }
+  if (!isAccessible(nt, request.input, request.inputBytes, Access.Read)) return STATUS_ACCESS_VIOLATION;
+  if (method === 'buffered' || isControl) {
+    const systemBytes = method === 'buffered' ? Math.max(request.inputBytes, request.outputBytes) : request.inputBytes;
+    if (systemBytes > 0 && !attachSystemBuffer(nt, irp, systemBytes, request)) return STATUS_INSUFFICIENT_RESOURCES;
+    if (method === 'buffered') {
+      if (!isAccessible(nt, request.output, request.outputBytes, Access.Write)) return STATUS_ACCESS_VIOLATION;
+      IRP.UserBuffer.set(memory, irp, request.output);
+      if (request.outputBytes > 0)
+        IRP.Flags.set(memory, irp, IRP.Flags.get(memory, irp) | IrpFlag.BufferedIo | IrpFlag.InputOperation);
+      return STATUS_SUCCESS;
+    }
+  }
+  const [buffer, bytes] =
+    request.major === MajorFunction.Write ? [request.input, request.inputBytes] : [request.output, request.outputBytes];
+  if (bytes === 0) return STATUS_SUCCESS;
+  const mdl = nt.mdls.createLocked(buffer, bytes, method === 'out-direct');
+  if (mdl === undefined) return STATUS_ACCESS_VIOLATION;
+  IRP.MdlAddress.set(memory, irp, mdl);
+  return STATUS_SUCCESS;
+}
+
+function isAccessible(nt: Nt, buffer: Va, bytes: number, access: Access): boolean {
+  return bytes === 0 || nt.memory.isAccessible(buffer, bytes, access);
+}
+
+/** The system buffer holds the input; what lies behind it is garbage, as on Windows. */
+function attachSystemBuffer(nt: Nt, irp: Va, bytes: number, request: Transfer): boolean {
+  const buffer = nt.pool.allocateKernel(bytes, 'IoSb');
+  nt.memory.fill(buffer, bytes, 0x81 + (nt.random.u32() % 0x7d));
+  nt.memory.writeBytes(buffer, nt.memory.readBytes(request.input, request.inputBytes));
+  IRP.SystemBuffer.set(nt.memory, irp, buffer);
+  IRP.Flags.set(nt.memory, irp, IrpFlag.BufferedIo | IrpFlag.DeallocateBuffer);
+  return true;
+}
+
+export function withFile(nt: Nt, handle: Va, access: number, body: (file: Va) => Outcome): Outcome {
+  const resolved = nt.objects.resolveHandle(handle, access, 'File', nt.previousMode !== 0);
+  return resolved.entry === undefined ? resolved.status : body(resolved.entry.body);
+}
+
+/** Resolves the optional event handle; its object is signalled when the request completes. */
+export function eventOfHandle(nt: Nt, handle: Va): { readonly status: number; readonly event: Va } {
+  if (handle === nullVa) return { status: STATUS_SUCCESS, event: nullVa };
+  const resolved = nt.objects.resolveHandle(handle, 0, 'Event', nt.previousMode !== 0);
+  if (resolved.entry !== undefined) nt.dispatcher.signal(resolved.entry.body, 0);
+  return { status: resolved.status, event: resolved.entry?.body ?? nullVa };
+}
+
+export const dispatched = { dispatched: (_nt: Nt, call: ResumedCall): Outcome => call.status };
+
+export const transferParameters = {
+  FileHandle: HANDLE,
+  Event: HANDLE,
+  ApcRoutine: PVOID,
+  ApcContext: PVOID,
+  IoStatusBlock: PVOID,
+} as const;
+const fileReadData = 0x1;
+const fileWriteData = 0x2;
+
+export type ReadWriteArguments = {
+  readonly [K in 'FileHandle' | 'Event' | 'ApcContext' | 'IoStatusBlock' | 'Buffer' | 'ByteOffset']: Va;
+} & {
+  readonly Length: number;
+};
+
+export function readWrite(nt: Nt, major: number, args: ReadWriteArguments): Outcome {
+  const event = eventOfHandle(nt, args.Event);
+  if (event.status !== STATUS_SUCCESS) return event.status;
+  const isRead = major === MajorFunction.Read;
+  const byteOffset = args.ByteOffset === nullVa ? 0n : nt.memory.readU64(args.ByteOffset);
+  return withFile(nt, args.FileHandle, isRead ? fileReadData : fileWriteData, (file) =>
+    transfer(nt, {
+      major,
+      file,
+      event: event.event,
+      apcContext: args.ApcContext,
+      iosb: args.IoStatusBlock,
+      code: 0,
+      input: isRead ? nullVa : args.Buffer,
+      inputBytes: isRead ? 0 : args.Length,
+      output: isRead ? args.Buffer : nullVa,
+      outputBytes: isRead ? args.Length : 0,
+      byteOffset,
+    }),
+  );
+}
+
+/** Access that a control code asks for in its bits 15 and 14. */
+export function accessOfCode(code: number): number {
+  const access = (code >>> 14) & 3;
+  return ((access & 1) !== 0 ? fileReadData : 0) | ((access & 2) !== 0 ? fileWriteData : 0);
+}
