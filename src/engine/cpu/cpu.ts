@@ -79,11 +79,9 @@ export class Cpu {
       hasAnyCode: (frame) => this.cache.hasAnyCode(frame),
       hasCode: (frame, start, bytes) => this.cache.hasCode(frame, start, bytes),
     });
-    const runtime = buildRuntime(memory.wasm, { resolve: () => this.resolve(), hostCall: () => this.hostCall() });
-    this.enter = runtime.enter;
-    this.cache = new TranslationCache(
-      memory,
-      runtime.table,
+    const runtime = buildRuntime(
+      memory.wasm,
+      { resolve: () => this.resolve(), hostCall: () => this.hostCall() },
       {
         slowLoad: this.slow.load as (...operands: number[]) => number,
         slowStore: this.slow.store as (...operands: number[]) => number,
@@ -92,14 +90,14 @@ export class Cpu {
         hostInstruction: (...operands) => this.hostInstruction(operands),
         rareOperation: (...operands) => rareOperation(memory, operands[0] ?? 0),
       },
-      reservedSlots,
-      {
-        isExact: options.flagsLiveAtExit ?? false,
-        forcesDispatchLoop: options.forcesDispatchLoop ?? false,
-        maxClusterUnits: 24,
-        maxClusterInstructions: 4000,
-      },
     );
+    this.enter = runtime.enter;
+    this.cache = new TranslationCache(memory, runtime.table, runtime.imports, reservedSlots, {
+      isExact: options.flagsLiveAtExit ?? false,
+      forcesDispatchLoop: options.forcesDispatchLoop ?? false,
+      maxClusterUnits: 24,
+      maxClusterInstructions: 4000,
+    });
     this.cache.isHost = (va) => this.isHost(va);
     memory.onCodeChange = (frame) => this.cache.dropFrame(frame);
     memory.onMappingChange = (va) => this.cache.dropPage(va);

@@ -4,6 +4,7 @@
 import { Mnemonic } from './iced.ts';
 import type { InstructionTable, InstructionTranslator } from './instruction-table.ts';
 import { bitsTable } from './translate-bits.ts';
+import { exchangeTable } from './translate-exchange.ts';
 import { integerTable } from './translate-integer.ts';
 import { multiplyTable } from './translate-multiply.ts';
 import { shiftTable } from './translate-shift.ts';
@@ -13,6 +14,7 @@ import { stringTable } from './translate-string.ts';
 
 const tables: readonly InstructionTable[] = [
   integerTable,
+  exchangeTable,
   shiftTable,
   multiplyTable,
   bitsTable,

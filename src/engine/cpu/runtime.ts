@@ -5,8 +5,9 @@
 import { cpuStateOffset } from '../memory/layout.ts';
 import { StateOffset } from './state.ts';
 import { dispatchSlotOf, lazySlot, unitType } from './translate-control.ts';
-import { functionTypes } from './translation-cache.ts';
-import { CodeWriter, Op, WasmType, writeModule } from './wasm-writer.ts';
+import { functionTypes, importedFunctions, type RuntimeImports } from './translation-cache.ts';
+import { writeModule } from './wasm-module.ts';
+import { CodeWriter, Op, WasmType } from './wasm-writer.ts';
 
 /** Slots of the table: calls {@link RuntimeHooks.hostCall}; returns 1. */
 export const hostSlot = 1;
@@ -24,12 +25,16 @@ export interface Runtime {
   readonly table: WebAssembly.Table;
   /** Runs from RIP until something leaves; returns 1 then. */
   readonly enter: () => number;
+  /** What translated modules import. */
+  readonly imports: RuntimeImports;
 }
 
 const resolveImport = 0;
 const hostCallImport = 1;
+const firstForwarded = 2;
 
-export function buildRuntime(memory: WebAssembly.Memory, hooks: RuntimeHooks): Runtime {
+/** `functions` are given on as WebAssembly functions: a module that imports JavaScript ones takes longer to instantiate. */
+export function buildRuntime(memory: WebAssembly.Memory, hooks: RuntimeHooks, functions: RuntimeImports): Runtime {
   const table = new WebAssembly.Table({ element: 'anyfunc', initial: 1024 });
 
   const lazy = new CodeWriter(1);
@@ -58,22 +63,30 @@ export function buildRuntime(memory: WebAssembly.Memory, hooks: RuntimeHooks): R
   enter.end();
   enter.i32(1);
 
+  const forwarded = importedFunctions.map(({ name, type }, index) => {
+    const parameters = functionTypes[type]?.parameters.length ?? 0;
+    const forward = new CodeWriter(parameters);
+    for (let parameter = 0; parameter < parameters; parameter++) forward.get(parameter);
+    forward.call(firstForwarded + index);
+    return { type, body: forward.finish(), exportAs: name };
+  });
+
   const bytes = writeModule({
     types: functionTypes,
-    imports: [
-      { name: 'resolve', type: 3 },
-      { name: 'hostCall', type: 3 },
-    ],
+    imports: [{ name: 'resolve', type: 3 }, { name: 'hostCall', type: 3 }, ...importedFunctions],
     functions: [
       { type: 0, body: lazy.finish(), slot: lazySlot },
       { type: 0, body: host.finish(), slot: hostSlot },
       { type: 0, body: leave.finish(), slot: leaveSlot },
       { type: 3, body: enter.finish(), exportAs: 'enter' },
+      ...forwarded,
     ],
   });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: { memory, table, ...hooks } });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+    e: { memory, table, ...hooks, ...functions },
+  });
   const lazyFunction: unknown = table.get(lazySlot);
   for (let slot = reservedSlots; slot < table.length; slot++) table.set(slot, lazyFunction);
   const { enter: enterExport } = instance.exports;
-  return { table, enter: enterExport as () => number };
+  return { table, enter: enterExport as () => number, imports: instance.exports as unknown as RuntimeImports };
 }

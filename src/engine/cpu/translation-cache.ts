@@ -14,7 +14,8 @@ import { findJumpTable } from './jump-table.ts';
 import { dispatchEntryOf } from './translate-control.ts';
 import { type Callee, translateUnit, type UnitEnvironment } from './translate-unit.ts';
 import { codeLineBytes, discoverUnit, edgesOf, type Unit, type UnitSource, type VaRange } from './unit.ts';
-import { type FunctionBody, type FunctionType, WasmType, writeModule } from './wasm-writer.ts';
+import { type FunctionType, writeModule } from './wasm-module.ts';
+import { type FunctionBody, WasmType } from './wasm-writer.ts';
 
 export interface CacheOptions {
   readonly isExact: boolean;
@@ -41,7 +42,7 @@ export const functionTypes: readonly FunctionType[] = [
 ];
 
 /** In the order of `Import` in emitter.ts. */
-const importedFunctions = [
+export const importedFunctions = [
   { name: 'slowLoad', type: 1 },
   { name: 'slowStore', type: 1 },
   { name: 'slowModify', type: 1 },
