@@ -3,6 +3,7 @@ import type { KernelComponent } from './declare/nt-routine.ts';
 import { exFastMutexes } from './ex/fast-mutex-exports.ts';
 import { exInterlockedLists } from './ex/interlocked-list-exports.ts';
 import { exPool } from './ex/pool-exports.ts';
+import { exResources, exRundown } from './ex/resource-exports.ts';
 import { exWorkerInternals } from './ex/work-queue.ts';
 import { ioCancelSafeQueueInternals, ioCancelSafeQueues } from './io/cancel-safe-queue-exports.ts';
 import { ioDevices } from './io/device-exports.ts';
@@ -114,4 +115,6 @@ export const kernelComponents: readonly KernelComponent[] = [
   ioWorkItemInternals,
   exWorkerInternals,
   exInterlockedLists,
+  exResources,
+  exRundown,
 ];

@@ -17,6 +17,7 @@ import { type Action, type CallGuest, isAction, type Outcome, type ReturnValue }
 import type { ArgumentSlots, ParameterType } from './declare/parameter-types.ts';
 import { NtEventSource } from './events.ts';
 import { Pool } from './ex/pool.ts';
+import { Resources } from './ex/resource.ts';
 import { WorkQueue } from './ex/work-queue.ts';
 import { HostEntries, proceed, type RoutineEntry } from './host-entries.ts';
 import { IoManager } from './io/io-manager.ts';
@@ -101,6 +102,7 @@ export class Nt {
   readonly interrupts: Interrupts;
   readonly exceptions: Exceptions;
   readonly workQueue: WorkQueue;
+  readonly resources: Resources;
   readonly io: IoManager;
   /** Set once; from then on nothing runs. */
   readonly end: StoreCell<LifeEnd | undefined>;
@@ -140,6 +142,7 @@ export class Nt {
     this.interrupts = new Interrupts(this);
     this.exceptions = new Exceptions(this);
     this.workQueue = new WorkQueue(this);
+    this.resources = new Resources(this);
     this.io = new IoManager(this);
     buildKernelModules(this, kernelComponents);
     this.processor.boot();
