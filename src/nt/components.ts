@@ -7,10 +7,12 @@ import { exResources, exRundown } from './ex/resource-exports.ts';
 import { exWorkerInternals } from './ex/work-queue.ts';
 import { ioCancelSafeQueueInternals, ioCancelSafeQueues } from './io/cancel-safe-queue-exports.ts';
 import { ioDevices } from './io/device-exports.ts';
+import { ioDeviceStacks } from './io/device-stack-exports.ts';
 import { ioDriverLoading } from './io/driver-loading.ts';
 import { ioIrpCreation, ioIrpCreationInternals } from './io/irp-creation-exports.ts';
 import { ioIrpInternals, ioIrps } from './io/irp-exports.ts';
 import { ioRemoveLocks } from './io/remove-lock-exports.ts';
+import { ioStartIo } from './io/start-io-exports.ts';
 import { ioServiceInternals, ioSystemServices } from './io/system-services.ts';
 import { ioWorkItemInternals, ioWorkItems } from './io/work-item-exports.ts';
 import { kdBugCheck } from './kd/bug-check-exports.ts';
@@ -117,4 +119,6 @@ export const kernelComponents: readonly KernelComponent[] = [
   exInterlockedLists,
   exResources,
   exRundown,
+  ioStartIo,
+  ioDeviceStacks,
 ];

@@ -12,6 +12,8 @@ export interface NtEvents {
   /** Nothing of the driver will run any more; its image is still mapped and its objects are gone. */
   driverUnloaded: { readonly image: KernelImage; readonly driverObject: Va };
   debugPrint: { readonly text: string; readonly componentId: number; readonly level: number };
+  /** The driver stopped for the debugger: the address of its `int 3`, or where its call of DbgBreakPoint returns to. */
+  breakpoint: { readonly address: Va };
   exportCalled: { readonly name: string; readonly image: KernelImage | undefined; readonly returnAddress: Va };
   irqlChanged: { readonly from: number; readonly to: number };
   /** A block was handed to a driver (to whom, the caller tells). */
@@ -22,6 +24,8 @@ export interface NtEvents {
   /** A dispatch routine is about to be called. */
   irpDispatched: { readonly irp: Va; readonly device: Va; readonly routine: Va };
   irpCompleted: { readonly irp: Va; readonly status: number };
+  /** IoWriteErrorLogEntry */
+  errorLogged: { readonly object: Va; readonly errorCode: number };
   threadCreated: { readonly thread: Va };
   threadTerminated: { readonly thread: Va };
 }

@@ -1,6 +1,7 @@
 import { assert } from '../../base/errors.ts';
 import type { StoreMap } from '../../base/store.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import { initialiseDeviceQueue } from '../ke/device-queue.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_INSUFFICIENT_RESOURCES, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS } from '../ntstatus.ts';
 import { releaseObject } from '../ob/references.ts';
@@ -90,7 +91,7 @@ export class DeviceObjects {
     DEVOBJ_EXTENSION.Type.set(memory, extension, IoType.DeviceObjectExtension);
     DEVOBJ_EXTENSION.Size.set(memory, extension, 0);
     DEVOBJ_EXTENSION.DeviceObject.set(memory, extension, device);
-    this.initialiseDeviceQueue(device);
+    initialiseDeviceQueue(this.nt, DEVICE_OBJECT.DeviceQueue.at(device));
     DEVICE_OBJECT.NextDevice.set(memory, device, DRIVER_OBJECT.DeviceObject.get(memory, request.driverObject));
     DRIVER_OBJECT.DeviceObject.set(memory, request.driverObject, device);
     this.devices.set(device, {
@@ -153,17 +154,6 @@ export class DeviceObjects {
       }
       slot = DEVICE_OBJECT.NextDevice.at(at);
     }
-  }
-
-  /** KDEVICE_QUEUE: Type DeviceQueueObject (20). */
-  private initialiseDeviceQueue(device: Va): void {
-    const { memory } = this.nt;
-    const queue = DEVICE_OBJECT.DeviceQueue.at(device);
-    memory.writeU16(queue, 20);
-    memory.writeU16(vaAdd(queue, 2), 0x28);
-    const head = vaAdd(queue, 8);
-    memory.writeVa(head, head);
-    memory.writeVa(vaAdd(head, 8), head);
   }
 
   // ---- device stacks

@@ -118,6 +118,7 @@ export class DriverObjects {
     const driver = this.drivers.get(driverObject);
     assert(driver, 'a driver object belongs to a driver');
     const image = this.image(driver);
+    this.nt.io.registrations.freeExtensions(driverObject);
     this.nt.events.emit('driverUnloaded', { image, driverObject });
     this.setState(driverObject, {
       state: driver.entryStatus !== undefined && driver.entryStatus >>> 31 === 1 ? 'load-failed' : 'unloaded',

@@ -3,6 +3,7 @@ import { DeviceObjects } from './device-objects.ts';
 import { DriverObjects } from './driver-objects.ts';
 import { FileObjects } from './file-objects.ts';
 import { Irps } from './irps.ts';
+import { Registrations } from './registrations.ts';
 
 /** The I/O manager: driver, device and file objects, and the requests between them. */
 export class IoManager {
@@ -10,11 +11,13 @@ export class IoManager {
   readonly devices: DeviceObjects;
   readonly files: FileObjects;
   readonly irps: Irps;
+  readonly registrations: Registrations;
 
   constructor(nt: Nt) {
     this.drivers = new DriverObjects(nt);
     this.devices = new DeviceObjects(nt);
     this.files = new FileObjects(nt);
     this.irps = new Irps(nt);
+    this.registrations = new Registrations(nt);
   }
 }

@@ -1,5 +1,5 @@
-/** wdm.h: cancel-safe queues, remove locks, work items. */
-import { bytes, i32, placed, pointer, struct, u8, u32, u64 } from '../declare/struct.ts';
+/** wdm.h: cancel-safe queues, remove locks, work items, error log entries. */
+import { bytes, i32, placed, pointer, struct, u8, u16, u32, u64 } from '../declare/struct.ts';
 import { KEVENT, LIST_ENTRY } from './ke.ts';
 
 export const IO_CSQ = struct('_IO_CSQ', {
@@ -58,4 +58,18 @@ export const IO_WORKITEM = struct(
     IsExtended: placed(0x3c, u32),
   },
   0x58,
+);
+
+export const IO_ERROR_LOG_PACKET = struct(
+  '_IO_ERROR_LOG_PACKET',
+  {
+    MajorFunctionCode: u8,
+    DumpDataSize: placed(0x02, u16),
+    NumberOfStrings: placed(0x04, u16),
+    StringOffset: placed(0x06, u16),
+    ErrorCode: placed(0x0c, u32),
+    UniqueErrorValue: placed(0x10, u32),
+    FinalStatus: placed(0x14, u32),
+  },
+  0x30,
 );

@@ -1,0 +1,102 @@
+/** What drivers leave with the I/O manager: driver object extensions, shutdown notifications, error log entries. */
+import type { StoreCell, StoreMap } from '../../base/store.ts';
+import { nullVa, type Va } from '../../base/va.ts';
+import type { Nt } from '../nt.ts';
+import { referenceObject, releaseObjectLater } from '../ob/references.ts';
+import { IO_ERROR_LOG_PACKET } from '../structures/io-queues.ts';
+
+interface DriverExtension {
+  readonly driverObject: Va;
+  readonly client: Va;
+  readonly extension: Va;
+}
+
+export interface ShutdownNotification {
+  readonly device: Va;
+  readonly isLastChance: boolean;
+}
+
+/** ERROR_LOG_MAXIMUM_SIZE */
+const largestErrorLogEntry = 0xf0;
+
+export class Registrations {
+  private readonly nt: Nt;
+  private readonly extensions: StoreCell<readonly DriverExtension[]>;
+  private readonly shutdown: StoreCell<readonly ShutdownNotification[]>;
+  /** Object of each error log entry that was allocated and neither written nor freed. */
+  private readonly errorLogEntries: StoreMap<number, Va>;
+
+  constructor(nt: Nt) {
+    this.nt = nt;
+    this.extensions = nt.stores.cell<readonly DriverExtension[]>('io/driver-object-extensions', []);
+    this.shutdown = nt.stores.cell<readonly ShutdownNotification[]>('io/shutdown-notifications', []);
+    this.errorLogEntries = nt.stores.map('io/error-log-entries');
+  }
+
+  // ---- driver object extensions
+
+  extension(driverObject: Va, client: Va): Va | undefined {
+    const found = this.extensions.value.find((entry) => entry.driverObject === driverObject && entry.client === client);
+    return found?.extension;
+  }
+
+  /** Zeroed; the I/O manager frees it with the driver object. */
+  addExtension(driverObject: Va, client: Va, bytes: number): Va {
+    const extension = this.nt.pool.allocateKernel(bytes, 'Driv');
+    this.extensions.value = [...this.extensions.value, { driverObject, client, extension }];
+    return extension;
+  }
+
+  /** The driver goes. */
+  freeExtensions(driverObject: Va): void {
+    for (const entry of this.extensions.value) {
+      if (entry.driverObject === driverObject) this.nt.pool.freeKernel(entry.extension);
+    }
+    this.extensions.value = this.extensions.value.filter((entry) => entry.driverObject !== driverObject);
+  }
+
+  // ---- shutdown
+
+  /** Devices that are told of the shutdown, latest first. */
+  get shutdownNotifications(): readonly ShutdownNotification[] {
+    return this.shutdown.value;
+  }
+
+  addShutdown(device: Va, isLastChance: boolean): void {
+    this.shutdown.value = [{ device, isLastChance }, ...this.shutdown.value];
+  }
+
+  /** The number of registrations that were taken back. */
+  removeShutdown(device: Va): number {
+    const before = this.shutdown.value.length;
+    this.shutdown.value = this.shutdown.value.filter((entry) => entry.device !== device);
+    return before - this.shutdown.value.length;
+  }
+
+  // ---- the error log
+
+  /** Null for sizes that the log does not take. */
+  allocateErrorLogEntry(object: Va, bytes: number): Va {
+    if (bytes < IO_ERROR_LOG_PACKET.sizeBytes || bytes > largestErrorLogEntry) return nullVa;
+    referenceObject(this.nt, object);
+    const entry = this.nt.pool.allocateKernel(bytes, 'IoEr');
+    this.errorLogEntries.set(entry, object);
+    return entry;
+  }
+
+  /** Written or thrown away: the entry is gone, and its reference to the device or driver with it. */
+  finishErrorLogEntry(entry: Va, isWritten: boolean): undefined {
+    const object = this.errorLogEntries.get(entry);
+    if (object === undefined) {
+      this.nt.pool.freeAny(entry);
+      return;
+    }
+    if (isWritten) {
+      const errorCode = IO_ERROR_LOG_PACKET.ErrorCode.get(this.nt.memory, entry);
+      this.nt.events.emit('errorLogged', { object, errorCode });
+    }
+    this.errorLogEntries.delete(entry);
+    this.nt.pool.freeKernel(entry);
+    releaseObjectLater(this.nt, object);
+  }
+}
