@@ -4,76 +4,23 @@
  */
 import { assert, unreachable } from '../base/errors.ts';
 import type { StoreCell } from '../base/store.ts';
-import { nullVa, type Va, vaAdd } from '../base/va.ts';
-import { Access } from '../engine/memory/layout.ts';
+import { nullVa, type Va } from '../base/va.ts';
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import type { Nt, RunResult } from '../nt/nt.ts';
 import { ntSuccess, STATUS_INVALID_HANDLE, STATUS_PENDING, STATUS_SUCCESS } from '../nt/ntstatus.ts';
-import { writeWide } from '../nt/rtl/guest-text.ts';
-import { DRIVER_EXTENSION, DRIVER_OBJECT, IO_STATUS_BLOCK, OBJECT_ATTRIBUTES } from '../nt/structures/io.ts';
-import { DispatcherType, KEVENT } from '../nt/structures/ke.ts';
-import { UNICODE_STRING } from '../nt/structures/strings.ts';
-import type { InputPart, Step } from './scenario/step.ts';
+import { DRIVER_EXTENSION, DRIVER_OBJECT, IO_STATUS_BLOCK } from '../nt/structures/io.ts';
+import type { Act, LifeState, OpenFile } from './life-state.ts';
+import { noBytes, Requester, type RequestStep } from './requester.ts';
+import type { Step } from './scenario/step.ts';
 import { tourSteps } from './scenario/tour.ts';
-
-/** What happens next, beyond the scenario's own steps. */
-type Act = Step | { readonly verb: 'load' } | { readonly verb: 'tour' } | { readonly verb: 'end-of-process' };
-
-/** A file that the requesting process has open. */
-interface OpenFile {
-  readonly name: string | undefined;
-  readonly handle: number;
-}
-
-/** A request that was sent: where its results will stand. */
-interface SentRequest {
-  readonly stepIndex: number;
-  readonly handle: number;
-  readonly iosb: Va;
-  readonly event: Va;
-  readonly output: Va;
-  readonly outputBytes: number;
-}
-
-export interface StepResult {
-  readonly text: string;
-  readonly status: number;
-  readonly information: number;
-  readonly output: Uint8Array;
-}
-
-export interface LifeState {
-  readonly plan: readonly Act[];
-  readonly index: number;
-  /**
-   * `begin`: not started; `calling`: a thread of the machine is at it; `completing`: its request pends; `closing`: files
-   * whose last reference went at raised IRQL are closed before it.
-   */
-  readonly stage: 'begin' | 'calling' | 'completing' | 'closing';
-  readonly request: SentRequest | undefined;
-  /** Where NtCreateFile will store the handle. */
-  readonly handleAt: Va;
-  readonly deadline: number;
-  readonly files: readonly OpenFile[];
-  readonly events: readonly { readonly name: string; readonly handle: number }[];
-  readonly pending: readonly SentRequest[];
-  readonly results: readonly StepResult[];
-  /** Why the life could not go to its end, or shows less than it seems. */
-  readonly reasons: readonly string[];
-  readonly isOver: boolean;
-  readonly isStuck: boolean;
-  readonly madeDevices: boolean;
-}
 
 /** A request that pends this long without an end is stuck: ten virtual minutes. */
 const patience100ns = 6_000_000_000;
-/** FILE_GENERIC_READ | FILE_GENERIC_WRITE */
-const genericReadWrite = 0x0012_019f;
-const noBytes = new Uint8Array(0);
 
 export class Life {
   private readonly nt: Nt;
   private readonly image: () => KernelImage;
+  private readonly requester: Requester;
   private readonly cell: StoreCell<LifeState>;
   private readonly reached: StoreCell<boolean>;
 
@@ -81,6 +28,7 @@ export class Life {
   constructor(nt: Nt, image: () => KernelImage, steps: readonly Step[] | undefined) {
     this.nt = nt;
     this.image = image;
+    this.requester = new Requester(nt);
     const middle: readonly Act[] =
       steps === undefined ? [{ verb: 'tour' }] : steps.filter(({ verb }) => verb !== 'unload');
     this.cell = nt.stores.cell<LifeState>('run/life', {
@@ -213,6 +161,11 @@ export class Life {
   /** Has a thread of the machine run a routine of the kernel. */
   private call(thread: Va, routine: string, args: readonly (number | bigint)[]): void {
     this.nt.scheduler.start(thread, this.nt.entries.routineVa(routine), args);
+    this.called();
+  }
+
+  /** A thread of the machine has something to do. */
+  private called(): void {
     this.change({ stage: 'calling', deadline: this.nt.clock.interruptTime + patience100ns });
   }
 
@@ -241,7 +194,7 @@ export class Life {
         ? () => false
         : stage === 'calling'
           ? () => this.nt.scheduler.thread(this.thread).state === 'idle'
-          : () => request === undefined || this.isComplete(request);
+          : () => request === undefined || this.requester.isComplete(request);
     const result = this.nt.run(isDone, deadline);
     if (this.nt.end.value !== undefined) return;
     this.collect();
@@ -305,26 +258,8 @@ export class Life {
   // ---- open and close
 
   private open(path: string): void {
-    const { memory, userMemory, scheduler } = this.nt;
-    const name = path.startsWith('\\\\.\\') ? `\\??\\${path.slice(4)}` : path;
-    const block = userMemory.allocate(0x100 + name.length * 2);
-    const [attributes, string, iosb, handleAt, buffer] = [0, 0x40, 0x60, 0x80, 0x100].map((offset) =>
-      vaAdd(block, offset),
-    ) as [Va, Va, Va, Va, Va];
-    writeWide(memory, buffer, name);
-    UNICODE_STRING.Length.set(memory, string, name.length * 2);
-    UNICODE_STRING.MaximumLength.set(memory, string, name.length * 2);
-    UNICODE_STRING.Buffer.set(memory, string, buffer);
-    memory.fill(attributes, OBJECT_ATTRIBUTES.sizeBytes, 0);
-    OBJECT_ATTRIBUTES.Length.set(memory, attributes, OBJECT_ATTRIBUTES.sizeBytes);
-    OBJECT_ATTRIBUTES.ObjectName.set(memory, attributes, string);
-    // OBJ_CASE_INSENSITIVE
-    OBJECT_ATTRIBUTES.Attributes.set(memory, attributes, 0x40);
-    memory.writeU64(handleAt, 0n);
-    const openIf = 1;
-    const args = [handleAt, genericReadWrite, attributes, iosb, 0, 0x80, 3, openIf, 0, 0, 0];
-    scheduler.start(scheduler.requester, this.nt.entries.routineVa('NtCreateFile'), args);
-    this.change({ stage: 'calling', handleAt, deadline: this.nt.clock.interruptTime + patience100ns });
+    this.change({ handleAt: this.requester.open(path) });
+    this.called();
   }
 
   private opened(act: Step & { readonly verb: 'open' }, status: number): void {
@@ -341,91 +276,37 @@ export class Life {
   }
 
   private makeEvent(name: string | undefined, text: string): void {
-    const { body, handle } = this.createEvent();
+    const { handle } = this.requester.createEvent();
     this.change({ events: [...this.state.events, { name: name ?? 'event', handle }] });
-    assert(this.nt.objects.get(body), 'the event exists');
     this.answer(text, STATUS_SUCCESS);
-  }
-
-  private createEvent(): { readonly body: Va; readonly handle: number } {
-    const { pool, dispatcher, objects } = this.nt;
-    const body = pool.allocateKernel(KEVENT.sizeBytes, 'Even');
-    dispatcher.initialise(body, DispatcherType.EventNotification, KEVENT.sizeBytes / 4, 0);
-    objects.create(body, 'Event', undefined);
-    const handle = objects.createHandle(body, 0x1f_0003, false);
-    objects.dereference(body);
-    return { body, handle };
   }
 
   // ---- requests
 
-  private send(act: Step & { readonly verb: 'ioctl' | 'read' | 'write' }): void {
+  private send(act: RequestStep): void {
     const file = this.fileFor(act.target);
     if (file === undefined) {
       this.answer(act.text, STATUS_INVALID_HANDLE);
       return;
     }
-    const { memory, userMemory } = this.nt;
-    const input = act.verb === 'read' ? noBytes : this.dataOf(act.input);
-    const outputBytes = act.verb === 'ioctl' ? act.outputBytes : act.verb === 'read' ? act.bytes : 0;
-    const inputAt = input.length === 0 ? nullVa : userMemory.allocate(input.length);
-    if (input.length > 0) memory.writeBytes(inputAt, input);
-    const outputAt = outputBytes === 0 ? nullVa : userMemory.allocate(outputBytes);
-    if (act.verb === 'ioctl' && outputBytes > 0) {
-      memory.writeBytes(outputAt, this.dataOf(act.outputContents).subarray(0, outputBytes));
-    }
-    const iosb = userMemory.allocate(IO_STATUS_BLOCK.sizeBytes);
-    const offset = vaAdd(userMemory.allocate(8), 0);
-    const event = this.createEvent();
-    const request: SentRequest = {
-      stepIndex: this.state.results.length,
-      handle: file.handle,
-      iosb,
-      event: event.body,
-      output: outputAt,
-      outputBytes,
-    };
-    const start = [file.handle, event.handle, 0, 0, iosb];
-    if (act.verb === 'ioctl') {
-      this.call(this.nt.scheduler.requester, 'NtDeviceIoControlFile', [
-        ...start,
-        act.code,
-        inputAt,
-        input.length,
-        outputAt,
-        outputBytes,
-      ]);
-    } else {
-      const [routine, buffer, bytes] =
-        act.verb === 'read' ? ['NtReadFile', outputAt, outputBytes] : ['NtWriteFile', inputAt, input.length];
-      this.call(this.nt.scheduler.requester, routine as string, [...start, buffer as Va, bytes as number, offset, 0]);
-    }
-    this.change({ request });
+    const request = this.requester.send(act, file.handle, (name) => this.handleNamed(name));
+    this.change({ request: { ...request, stepIndex: this.state.results.length } });
+    this.called();
   }
 
-  private dataOf(parts: readonly InputPart[]): Uint8Array {
-    const bytes: number[] = [];
-    for (const part of parts) {
-      if ('bytes' in part) {
-        bytes.push(...part.bytes);
-        continue;
-      }
-      const handle =
-        this.state.events.find(({ name }) => name === part.handleName)?.handle ??
-        this.state.files.find(({ name }) => name === part.handleName)?.handle ??
-        0;
-      for (let index = 0; index < 8; index++) bytes.push(Math.floor(handle / 256 ** index) % 256);
-    }
-    return Uint8Array.from(bytes);
+  /** A named event's or file's handle; 0 if nothing has the name. */
+  private handleNamed(name: string): number {
+    const { events, files } = this.state;
+    return [...events, ...files].find((named) => named.name === name)?.handle ?? 0;
   }
 
   /** The system service returned: the request is done, or it pends. */
-  private sent(act: Step & { readonly verb: 'ioctl' | 'read' | 'write' }, status: number): void {
+  private sent(act: RequestStep, status: number): void {
     const { request } = this.state;
     assert(request, 'a request was sent');
     if (status !== STATUS_PENDING) {
       const { information, output } =
-        status >>> 30 === 3 ? { information: 0, output: noBytes } : this.resultOf(request);
+        status >>> 30 === 3 ? { information: 0, output: noBytes } : this.requester.resultOf(request);
       this.answer(act.text, status, information, output);
       return;
     }
@@ -435,32 +316,15 @@ export class Life {
     else this.change({ stage: 'completing', deadline: this.nt.clock.interruptTime + patience100ns });
   }
 
-  private isComplete(request: SentRequest): boolean {
-    return this.nt.dispatcher.signalState(request.event) > 0;
-  }
-
-  private resultOf(request: SentRequest): {
-    readonly status: number;
-    readonly information: number;
-    readonly output: Uint8Array;
-  } {
-    const { memory } = this.nt;
-    const status = IO_STATUS_BLOCK.Status.get(memory, request.iosb);
-    const information = Number(IO_STATUS_BLOCK.Information.get(memory, request.iosb));
-    const bytes = status >>> 30 === 3 ? 0 : Math.min(information, request.outputBytes);
-    const isReadable = bytes > 0 && memory.isAccessible(request.output, bytes, Access.Read);
-    return { status, information, output: isReadable ? memory.readBytes(request.output, bytes) : noBytes };
-  }
-
   /** Takes the results of requests that completed. */
   private collect(): void {
-    const done = this.state.pending.filter((request) => this.isComplete(request));
+    const done = this.state.pending.filter((request) => this.requester.isComplete(request));
     if (done.length === 0) return;
     const results = this.state.results.slice();
     for (const request of done) {
       const before = results[request.stepIndex];
       assert(before, 'a request belongs to a step');
-      results[request.stepIndex] = { text: before.text, ...this.resultOf(request) };
+      results[request.stepIndex] = { text: before.text, ...this.requester.resultOf(request) };
     }
     this.change({ results, pending: this.state.pending.filter((request) => !done.includes(request)) });
   }

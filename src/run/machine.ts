@@ -3,7 +3,8 @@
  * taken through a life.
  */
 import { assert, PoolproofError } from '../base/errors.ts';
-import type { StoreList } from '../base/store.ts';
+import type { StoreList, StoreMap } from '../base/store.ts';
+import type { Va } from '../base/va.ts';
 import { parsePe } from '../image/pe/index.ts';
 import { type LoadedSymbols, loadSymbols, type SymbolCandidate } from '../image/symbols/index.ts';
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
@@ -51,6 +52,8 @@ export class Machine {
   readonly poolTracking: PoolTracking | undefined;
   readonly outlivingResources: OutlivingResources;
   private readonly debugOutput_: StoreList<string>;
+  /** The stack at the first hit, by address. */
+  private readonly breakpoints_: StoreMap<number, readonly Va[]>;
   private symbols_: LoadedSymbols | undefined;
   private image_: KernelImage | undefined;
 
@@ -81,6 +84,10 @@ export class Machine {
     this.outlivingResources = new OutlivingResources(this.nt);
     this.debugOutput_ = this.nt.stores.list('run/debug-output');
     this.nt.events.on('debugPrint', ({ text }) => this.debugOutput_.push(text));
+    this.breakpoints_ = this.nt.stores.map('run/breakpoints');
+    this.nt.events.on('breakpoint', ({ address }) => {
+      if (!this.breakpoints_.has(address)) this.breakpoints_.set(address, this.nt.currentStack());
+    });
     this.life = new Life(this.nt, () => this.image, options.steps);
     this.image_ = this.nt.images.load(pe, options.driver.name);
   }
@@ -102,6 +109,11 @@ export class Machine {
   /** What the driver printed, line by line. */
   get debugOutput(): readonly string[] {
     return this.debugOutput_.items;
+  }
+
+  /** Stacks of the places where the driver stopped for the debugger, each once. */
+  get breakpoints(): Iterable<readonly Va[]> {
+    return this.breakpoints_.values();
   }
 
   /** Takes the driver through its life, from where it stands to the end. */

@@ -22,6 +22,7 @@ import type {
   UnsupportedUse,
   Violation,
 } from './report.ts';
+import { siteText } from './text.ts';
 
 export function buildReport(machine: Machine): Report {
   const { nt, options, choice } = machine;
@@ -36,7 +37,7 @@ export function buildReport(machine: Machine): Report {
   const end = nt.end.value;
   const driver = nt.io.drivers.ofImage(machine.image);
   const { life } = machine;
-  const notes = [...(machine.image.pe?.notes ?? []), ...machine.symbols.notes];
+  const notes = [...(machine.image.pe?.notes ?? []), ...machine.symbols.notes, ...breakpointNotes(machine, stacks)];
   if (options.steps === undefined && life.madeDevices) {
     notes.push(
       'no steps were given: the devices were opened, read, written and closed; control codes were not tried (give them with --do)',
@@ -76,6 +77,14 @@ export function buildReport(machine: Machine): Report {
     debugOutput: machine.debugOutput,
     host: { durationMs: 0 },
   };
+}
+
+function breakpointNotes(machine: Machine, stacks: CallStackReader): string[] {
+  return [...machine.breakpoints].map((stack) => {
+    const site = stacks.driverSite(stacks.read(stack));
+    const place = site === null ? 'an address outside of it' : siteText(site);
+    return `the driver hit a breakpoint at ${place}: Windows without a kernel debugger stops there with bug check 0x1E, 0x3B or 0x7E`;
+  });
 }
 
 function reportBugCheck(bugCheck: BugCheck): ReportBugCheck {

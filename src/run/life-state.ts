@@ -1,0 +1,52 @@
+/** Where a driver's life stands. Plain data, kept in the machine's stores. */
+import type { Va } from '../base/va.ts';
+import type { Step } from './scenario/step.ts';
+
+/** What happens next, beyond the scenario's own steps. */
+export type Act = Step | { readonly verb: 'load' } | { readonly verb: 'tour' } | { readonly verb: 'end-of-process' };
+
+/** A file that the requesting process has open. */
+export interface OpenFile {
+  readonly name: string | undefined;
+  readonly handle: number;
+}
+
+/** A request that was sent: where its results will stand. */
+export interface SentRequest {
+  readonly stepIndex: number;
+  readonly handle: number;
+  readonly iosb: Va;
+  readonly event: Va;
+  readonly output: Va;
+  readonly outputBytes: number;
+}
+
+export interface StepResult {
+  readonly text: string;
+  readonly status: number;
+  readonly information: number;
+  readonly output: Uint8Array;
+}
+
+export interface LifeState {
+  readonly plan: readonly Act[];
+  readonly index: number;
+  /**
+   * `begin`: not started; `calling`: a thread of the machine is at it; `completing`: its request pends; `closing`: files
+   * whose last reference went at raised IRQL are closed before it.
+   */
+  readonly stage: 'begin' | 'calling' | 'completing' | 'closing';
+  readonly request: SentRequest | undefined;
+  /** Where NtCreateFile will store the handle. */
+  readonly handleAt: Va;
+  readonly deadline: number;
+  readonly files: readonly OpenFile[];
+  readonly events: readonly { readonly name: string; readonly handle: number }[];
+  readonly pending: readonly SentRequest[];
+  readonly results: readonly StepResult[];
+  /** Why the life could not go to its end, or shows less than it seems. */
+  readonly reasons: readonly string[];
+  readonly isOver: boolean;
+  readonly isStuck: boolean;
+  readonly madeDevices: boolean;
+}

@@ -1,0 +1,127 @@
+/**
+ * The process that makes the requests: its buffers, handles and events, and the system services that it calls. What it
+ * starts runs on its one thread when the machine runs.
+ */
+import { nullVa, type Va, vaAdd } from '../base/va.ts';
+import { Access } from '../engine/memory/layout.ts';
+import type { Nt } from '../nt/nt.ts';
+import { writeWide } from '../nt/rtl/guest-text.ts';
+import { IO_STATUS_BLOCK, OBJECT_ATTRIBUTES } from '../nt/structures/io.ts';
+import { DispatcherType, KEVENT } from '../nt/structures/ke.ts';
+import { UNICODE_STRING } from '../nt/structures/strings.ts';
+import type { SentRequest } from './life-state.ts';
+import type { InputPart, Step } from './scenario/step.ts';
+
+export type RequestStep = Step & { readonly verb: 'ioctl' | 'read' | 'write' };
+
+/** FILE_GENERIC_READ | FILE_GENERIC_WRITE */
+const genericReadWrite = 0x0012_019f;
+export const noBytes = new Uint8Array(0);
+
+export class Requester {
+  private readonly nt: Nt;
+
+  constructor(nt: Nt) {
+    this.nt = nt;
+  }
+
+  private start(routine: string, args: readonly (number | bigint)[]): void {
+    this.nt.scheduler.start(this.nt.scheduler.requester, this.nt.entries.routineVa(routine), args);
+  }
+
+  /** Starts NtCreateFile; returns where it will store the handle. */
+  open(path: string): Va {
+    const { memory, userMemory, scheduler } = this.nt;
+    const name = path.startsWith('\\\\.\\') ? `\\??\\${path.slice(4)}` : path;
+    const block = userMemory.allocate(0x100 + name.length * 2);
+    const [attributes, string, iosb, handleAt, buffer] = [0, 0x40, 0x60, 0x80, 0x100].map((offset) =>
+      vaAdd(block, offset),
+    ) as [Va, Va, Va, Va, Va];
+    writeWide(memory, buffer, name);
+    UNICODE_STRING.Length.set(memory, string, name.length * 2);
+    UNICODE_STRING.MaximumLength.set(memory, string, name.length * 2);
+    UNICODE_STRING.Buffer.set(memory, string, buffer);
+    memory.fill(attributes, OBJECT_ATTRIBUTES.sizeBytes, 0);
+    OBJECT_ATTRIBUTES.Length.set(memory, attributes, OBJECT_ATTRIBUTES.sizeBytes);
+    OBJECT_ATTRIBUTES.ObjectName.set(memory, attributes, string);
+    // OBJ_CASE_INSENSITIVE
+    OBJECT_ATTRIBUTES.Attributes.set(memory, attributes, 0x40);
+    memory.writeU64(handleAt, 0n);
+    const openIf = 1;
+    const args = [handleAt, genericReadWrite, attributes, iosb, 0, 0x80, 3, openIf, 0, 0, 0];
+    scheduler.start(scheduler.requester, this.nt.entries.routineVa('NtCreateFile'), args);
+    return handleAt;
+  }
+
+  createEvent(): { readonly body: Va; readonly handle: number } {
+    const { pool, dispatcher, objects } = this.nt;
+    const body = pool.allocateKernel(KEVENT.sizeBytes, 'Even');
+    dispatcher.initialise(body, DispatcherType.EventNotification, KEVENT.sizeBytes / 4, 0);
+    objects.create(body, 'Event', undefined);
+    const handle = objects.createHandle(body, 0x1f_0003, false);
+    objects.dereference(body);
+    return { body, handle };
+  }
+
+  /** Starts a read, write or device control request of the file. */
+  send(act: RequestStep, handle: number, handleNamed: (name: string) => number): Omit<SentRequest, 'stepIndex'> {
+    const { memory, userMemory } = this.nt;
+    const input = act.verb === 'read' ? noBytes : dataOf(act.input, handleNamed);
+    const outputBytes = act.verb === 'ioctl' ? act.outputBytes : act.verb === 'read' ? act.bytes : 0;
+    const inputAt = input.length === 0 ? nullVa : userMemory.allocate(input.length);
+    if (input.length > 0) memory.writeBytes(inputAt, input);
+    const outputAt = outputBytes === 0 ? nullVa : userMemory.allocate(outputBytes);
+    if (act.verb === 'ioctl' && outputBytes > 0) {
+      memory.writeBytes(outputAt, dataOf(act.outputContents, handleNamed).subarray(0, outputBytes));
+    }
+    const iosb = userMemory.allocate(IO_STATUS_BLOCK.sizeBytes);
+    const offset = vaAdd(userMemory.allocate(8), 0);
+    const event = this.createEvent();
+    const request = {
+      handle,
+      iosb,
+      event: event.body,
+      output: outputAt,
+      outputBytes,
+    };
+    const start = [handle, event.handle, 0, 0, iosb];
+    if (act.verb === 'ioctl') {
+      this.start('NtDeviceIoControlFile', [...start, act.code, inputAt, input.length, outputAt, outputBytes]);
+    } else {
+      const [routine, buffer, bytes] =
+        act.verb === 'read' ? ['NtReadFile', outputAt, outputBytes] : ['NtWriteFile', inputAt, input.length];
+      this.start(routine as string, [...start, buffer as Va, bytes as number, offset, 0]);
+    }
+    return request;
+  }
+
+  isComplete(request: SentRequest): boolean {
+    return this.nt.dispatcher.signalState(request.event) > 0;
+  }
+
+  resultOf(request: SentRequest): {
+    readonly status: number;
+    readonly information: number;
+    readonly output: Uint8Array;
+  } {
+    const { memory } = this.nt;
+    const status = IO_STATUS_BLOCK.Status.get(memory, request.iosb);
+    const information = Number(IO_STATUS_BLOCK.Information.get(memory, request.iosb));
+    const bytes = status >>> 30 === 3 ? 0 : Math.min(information, request.outputBytes);
+    const isReadable = bytes > 0 && memory.isAccessible(request.output, bytes, Access.Read);
+    return { status, information, output: isReadable ? memory.readBytes(request.output, bytes) : noBytes };
+  }
+}
+
+function dataOf(parts: readonly InputPart[], handleNamed: (name: string) => number): Uint8Array {
+  const bytes: number[] = [];
+  for (const part of parts) {
+    if ('bytes' in part) {
+      bytes.push(...part.bytes);
+      continue;
+    }
+    const handle = handleNamed(part.handleName);
+    for (let index = 0; index < 8; index++) bytes.push(Math.floor(handle / 256 ** index) % 256);
+  }
+  return Uint8Array.from(bytes);
+}
