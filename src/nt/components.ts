@@ -5,6 +5,7 @@ import { exInterlockedLists } from './ex/interlocked-list-exports.ts';
 import { exPool } from './ex/pool-exports.ts';
 import { exResources, exRundown } from './ex/resource-exports.ts';
 import { exWorkerInternals } from './ex/work-queue.ts';
+import { halPorts } from './hal/port-exports.ts';
 import { ioCancelSafeQueueInternals, ioCancelSafeQueues } from './io/cancel-safe-queue-exports.ts';
 import { ioDevices } from './io/device-exports.ts';
 import { ioDeviceStacks } from './io/device-stack-exports.ts';
@@ -35,6 +36,7 @@ import { ioMdls, mmMdls } from './mm/mdl-exports.ts';
 import { mmPageAllocations } from './mm/page-allocation-exports.ts';
 import { mmPhysicalMemory } from './mm/physical-exports.ts';
 import { mmSystemRoutines } from './mm/system-routines.ts';
+import { obEventServices } from './ob/event-services.ts';
 import { obObjects } from './ob/object-exports.ts';
 import { psInternals, psThreads } from './ps/thread-exports.ts';
 import { rtlArithmetic } from './rtl/arithmetic.ts';
@@ -121,4 +123,6 @@ export const kernelComponents: readonly KernelComponent[] = [
   exRundown,
   ioStartIo,
   ioDeviceStacks,
+  obEventServices,
+  halPorts,
 ];
