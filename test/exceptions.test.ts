@@ -299,12 +299,30 @@ describe('unhandled exceptions', () => {
     expect(parameters(end.bugCheck)).toEqual([0xffff_ffff_c000_0094n, vaToU64(vaAdd(entry, 2)), 0n, 0n]);
   });
 
-  it('0x7E for a breakpoint', () => {
-    const { bugCheck, image } = stop([0xcc]);
+  it('0x7E for a failed NT_ASSERT', () => {
+    const { bugCheck, image } = stop([0xcd, 0x2c]);
     expect(bugCheck.code).toBe(0x7e);
     expect(parameters(bugCheck).slice(0, 2)).toEqual([
-      0xffff_ffff_8000_0003n,
+      0xffff_ffff_c000_0420n,
       vaToU64(vaAdd(image.base, image.pe?.entryPointRva ?? 0)),
     ]);
+  });
+});
+
+describe('a breakpoint', () => {
+  it.each([
+    ['int3', [0xcc]],
+    ['int 3 of two bytes', [0xcd, 0x03]],
+  ])('%s goes to the debugger, which goes on behind it', (_name, instruction) => {
+    // mov eax,0x10; <instruction>; add eax,1; ret
+    const machine = load(
+      buildPe({ code: [0xb8, 0x10, 0, 0, 0, ...instruction, 0x83, 0xc0, 0x01, ...ret] }).bytes,
+      'break.sys',
+    );
+    const addresses: Va[] = [];
+    machine.nt.events.on('breakpoint', ({ address }) => addresses.push(address));
+    expect(runEntry(machine)).toBe(0x11);
+    expect(machine.nt.end.value).toBeUndefined();
+    expect(addresses).toEqual([vaAdd(machine.entry, 5)]);
   });
 });

@@ -62,6 +62,7 @@ export const STATUS_STACK_BUFFER_OVERRUN = 0xc000_0409;
 export const STATUS_INVALID_PAGE_PROTECTION = 0xc000_0045;
 export const STATUS_NOT_MAPPED_VIEW = 0xc000_0019;
 export const STATUS_INVALID_ADDRESS = 0xc000_0141;
+export const STATUS_ASSERTION_FAILURE = 0xc000_0420;
 
 /** Whether a status reports success (or information): NT_SUCCESS. */
 export function ntSuccess(status: number): boolean {

@@ -2,10 +2,9 @@
 import type { Va } from '../../base/va.ts';
 import type { Call } from '../declare/call.ts';
 import { type IrqlName, ntExports, ntRoutine } from '../declare/nt-routine.ts';
-import { raise } from '../declare/outcome.ts';
 import { PVOID, ULONG } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
-import { STATUS_BREAKPOINT, STATUS_SUCCESS } from '../ntstatus.ts';
+import { STATUS_SUCCESS } from '../ntstatus.ts';
 import { formatText, type NextArgument } from '../rtl/format.ts';
 import { readAnsiZ } from '../rtl/guest-text.ts';
 import { listArguments, variadicArguments } from '../rtl/printf.ts';
@@ -44,7 +43,16 @@ function debugPrint(
 }
 
 function breakpoint(params: Record<string, typeof ULONG>, doc: string) {
-  return ntRoutine({ doc, irql: ['PASSIVE', 'HIGH'], params, returns: 'VOID', body: () => raise(STATUS_BREAKPOINT) });
+  return ntRoutine({
+    doc,
+    irql: ['PASSIVE', 'HIGH'],
+    params,
+    returns: 'VOID',
+    body: (nt, _args, { returnAddress }) => {
+      nt.events.emit('breakpoint', { address: returnAddress });
+      return undefined;
+    },
+  });
 }
 
 function assertion(nt: Nt, FailedAssertion: Va, FileName: Va, line: number, Message: Va): void {
@@ -100,30 +108,31 @@ export const kdDebugPrint = ntExports(
       params: { FailedAssertion: PVOID, FileName: PVOID, LineNumber: ULONG, Message: PVOID },
       returns: 'VOID',
       support: { partial: 'nobody is asked what to do: it prints and breaks' },
-      body: (nt, { FailedAssertion, FileName, LineNumber, Message }) => {
+      body: (nt, { FailedAssertion, FileName, LineNumber, Message }, { returnAddress }) => {
         assertion(nt, FailedAssertion, FileName, LineNumber, Message);
-        return raise(STATUS_BREAKPOINT);
+        nt.events.emit('breakpoint', { address: returnAddress });
+        return undefined;
       },
     }),
-    /** No debugger was ever attached, as KdDebuggerNotPresent says. */
+    /** FALSE: a debugger is attached. */
     KdRefreshDebuggerNotPresent: ntRoutine({
       doc: 'wdm.h; nf-wdm-kdrefreshdebuggernotpresent',
       irql: ['PASSIVE', 'HIGH'],
       params: {},
       returns: 'BOOLEAN',
-      body: () => true,
+      body: () => false,
     }),
   },
   {
     KdDebuggerEnabled: {
-      doc: 'wdm.h; FALSE: the machine was started without kernel debugging',
-      sizeBytes: 1,
-      initialise: (nt, va) => nt.memory.writeU8(va, 0),
-    },
-    KdDebuggerNotPresent: {
-      doc: 'wdm.h; TRUE: no debugger is attached',
+      doc: 'wdm.h; TRUE: the machine was started for kernel debugging',
       sizeBytes: 1,
       initialise: (nt, va) => nt.memory.writeU8(va, 1),
+    },
+    KdDebuggerNotPresent: {
+      doc: 'wdm.h; FALSE: a debugger is attached',
+      sizeBytes: 1,
+      initialise: (nt, va) => nt.memory.writeU8(va, 0),
     },
   },
 );

@@ -2,6 +2,7 @@ import type { StoreCell } from '../../base/store.ts';
 import { type Va, vaAdd } from '../../base/va.ts';
 import { Access, PageFlag } from '../../engine/memory/layout.ts';
 import { AddressMap } from '../address-map.ts';
+import { debuggerAttached } from '../kd/breakpoints.ts';
 import type { Nt } from '../nt.ts';
 import { KUSER_SHARED_DATA as Shared } from '../structures/ke.ts';
 
@@ -73,6 +74,7 @@ export class Clock {
     Shared.NtProductType.set(memory, page, 1);
     Shared.ProductTypeIsValid.set(memory, page, 1);
     Shared.NativeProcessorArchitecture.set(memory, page, 9);
+    Shared.KdDebuggerEnabled.set(memory, page, debuggerAttached);
     Shared.ActiveProcessorCount.set(memory, page, 1);
     Shared.Cookie.set(memory, page, this.nt.random.u32());
     for (const [index, character] of [...'C:\\Windows'].entries()) {

@@ -9,10 +9,11 @@ import type { GuestFault } from '../../engine/memory/guest-fault.ts';
 import { Access, pageSize } from '../../engine/memory/layout.ts';
 import type { UnwindContext } from '../../image/unwind/index.ts';
 import { BugCheck } from '../declare/bug-check.ts';
+import { passBreakpoint } from '../kd/breakpoints.ts';
 import type { Nt } from '../nt.ts';
 import {
   STATUS_ACCESS_VIOLATION,
-  STATUS_BREAKPOINT,
+  STATUS_ASSERTION_FAILURE,
   STATUS_ILLEGAL_INSTRUCTION,
   STATUS_SINGLE_STEP,
   STATUS_STACK_BUFFER_OVERRUN,
@@ -60,8 +61,7 @@ export class Exceptions {
         this.raise(STATUS_SINGLE_STEP, [], context);
         return;
       case 0x03:
-        // BREAKPOINT_BREAK
-        this.raise(STATUS_BREAKPOINT, [0n], context);
+        passBreakpoint(this.nt, fault.rip);
         return;
       case 0x06:
         this.raise(STATUS_ILLEGAL_INSTRUCTION, [], context);
@@ -71,6 +71,9 @@ export class Exceptions {
         return;
       case 0x0e:
         this.pageFault(fault.va, fault.access, fault.rip, context, false);
+        return;
+      case 0x2c:
+        this.raise(STATUS_ASSERTION_FAILURE, [], context);
         return;
       case 0x29:
         throw this.fastFail(this.nt.cpu.state.gprLow(Gpr.Rcx), context);

@@ -131,6 +131,7 @@ export const KUSER_SHARED_DATA = struct(
     NativeProcessorArchitecture: placed(0x26a, u16),
     NtMajorVersion: placed(0x26c, u32),
     NtMinorVersion: placed(0x270, u32),
+    KdDebuggerEnabled: placed(0x2d4, u8),
     ActiveProcessorCount: placed(0x3c0, u32),
     TickCountLow: placed(0x320, u32),
     TickCountHigh: placed(0x324, u32),
