@@ -4,6 +4,7 @@
  */
 import { assert, unreachable } from '../base/errors.ts';
 import { type StoreCell, Stores, type StoresSnapshot } from '../base/store.ts';
+import type { StoreNumbers } from '../base/store-numbers.ts';
 import { type Va, vaAdd, vaToU64 } from '../base/va.ts';
 import { Cpu, type CpuExit } from '../engine/cpu/cpu.ts';
 import { Gpr } from '../engine/cpu/state.ts';
@@ -45,7 +46,7 @@ import { Exceptions } from './rtl/exceptions.ts';
 export interface NtOptions {
   readonly seed: number;
   readonly ramBytes?: number;
-  /** Instructions in a row after which a life that does not come to rest is ended. */
+  /** Instructions in a row (calls of the kernel count 500 each) after which a life that does not come to rest is ended. */
   readonly instructionLimit: number;
   /** Arithmetic flags are exact across calls; see `Cpu.needsExactFlags`. */
   readonly flagsLiveAtExit?: boolean;
@@ -73,8 +74,11 @@ export interface NtSnapshot {
   readonly retired: number;
 }
 
-/** Fuel of one turn: instructions between two looks at clock and scheduler. */
+/** Instructions between two looks at clock and scheduler: one millisecond of virtual time. */
 const turnInstructions = 1_000_000;
+/** What a call of the kernel costs on the host, in instructions; so that a limit on work is a limit on time. */
+const instructionsPerCall = 500;
+const Progress = { calls: 0, workAtRest: 1, turnEnd: 2 } as const;
 
 export class Nt {
   readonly options: NtOptions;
@@ -106,7 +110,7 @@ export class Nt {
   readonly io: IoManager;
   /** Set once; from then on nothing runs. */
   readonly end: StoreCell<LifeEnd | undefined>;
-  private readonly instructionsAtRest: StoreCell<number>;
+  private readonly progress: StoreNumbers;
 
   constructor(options: NtOptions) {
     this.options = options;
@@ -122,7 +126,8 @@ export class Nt {
     );
     this.cpu.addHostRange(AddressMap.host.start, AddressMap.host.sizeBytes);
     this.end = this.stores.cell<LifeEnd | undefined>('nt/end', undefined);
-    this.instructionsAtRest = this.stores.cell('nt/instructions-at-rest', 0);
+    this.progress = this.stores.numbers('nt/progress', 3);
+    this.progress.values[Progress.turnEnd] = turnInstructions;
     this.random = new Random(this.stores.cell('nt/random', options.seed >>> 0));
     this.addressSpace = new AddressSpace(this);
     this.processor = new ProcessorBlock(this);
@@ -159,19 +164,41 @@ export class Nt {
    * moves on to the next timer whenever all threads wait, up to `deadline` (interrupt time in 100 ns).
    */
   run(isDone: () => boolean, deadline = Number.POSITIVE_INFINITY): RunResult {
-    this.instructionsAtRest.value = this.cpu.retired;
     while (this.end.value === undefined) {
-      if (isDone()) return 'done';
-      if (this.clock.interruptTime >= deadline) return 'deadline';
+      if (isDone()) return this.rest('done');
+      if (this.clock.interruptTime >= deadline) return this.rest('deadline');
       if (!this.scheduler.hasRunningThread && !this.guard(() => this.scheduler.dispatchNext(deadline))) {
-        return this.clock.interruptTime >= deadline ? 'deadline' : 'rest';
+        return this.rest(this.clock.interruptTime >= deadline ? 'deadline' : 'rest');
       }
       if (this.scheduler.hasRunningThread) {
-        const exit = this.cpu.run(turnInstructions);
+        const exit = this.cpu.run(Math.max(1, this.progress.at(Progress.turnEnd) - this.cpu.retired));
         this.guard(() => this.handleExit(exit));
+        if (this.cpu.retired >= this.progress.at(Progress.turnEnd)) this.guard(() => this.endTurn());
       }
     }
     return 'ended';
+  }
+
+  private rest(result: RunResult): RunResult {
+    this.progress.values[Progress.workAtRest] = this.work;
+    return result;
+  }
+
+  /** What was done since the start, in instructions; calls of the kernel count as what they cost. */
+  private get work(): number {
+    return this.cpu.retired + this.progress.at(Progress.calls) * instructionsPerCall;
+  }
+
+  /** The clock interrupt: time is shown, timers expire, another thread may run. */
+  private endTurn(): void {
+    this.progress.values[Progress.turnEnd] = this.cpu.retired + turnInstructions;
+    if (this.end.value !== undefined) return;
+    if (this.work - this.progress.at(Progress.workAtRest) > this.options.instructionLimit) {
+      this.finish({ kind: 'instruction-limit', site: this.cpu.state.rip, stack: this.currentStack() });
+      return;
+    }
+    this.clock.tick();
+    if (!this.interrupts.deliver() && this.scheduler.hasRunningThread) this.scheduler.rotate();
   }
 
   private handleExit(exit: CpuExit): void {
@@ -181,14 +208,7 @@ export class Nt {
     }
     switch (exit.kind) {
       case 'host':
-        return;
       case 'fuel':
-        if (this.cpu.retired - this.instructionsAtRest.value > this.options.instructionLimit) {
-          this.finish({ kind: 'instruction-limit', site: this.cpu.state.rip, stack: this.currentStack() });
-          return;
-        }
-        this.clock.tick();
-        if (!this.interrupts.deliver()) this.scheduler.rotate();
         return;
       case 'fault':
         this.exceptions.fromProcessor(exit);
@@ -212,6 +232,7 @@ export class Nt {
   /** Control reached a host address. True: done, the guest goes on behind the call. */
   hostCall(): boolean {
     if (this.end.value !== undefined) return false;
+    this.progress.add(Progress.calls, 1);
     return this.guard(() => this.enterHost()) === true && this.end.value === undefined;
   }
 

@@ -43,6 +43,9 @@ export interface MachineSnapshot {
   readonly nt: NtSnapshot;
 }
 
+/** Lines of debug output that a report holds. */
+const maximumDebugLines = 10_000;
+
 export class Machine {
   readonly options: MachineOptions;
   readonly choice: OptionChoice;
@@ -83,7 +86,11 @@ export class Machine {
       (options.flags & PoolTrackingFlag) === 0 ? undefined : new PoolTracking(this.nt, (image) => image.isDriver);
     this.outlivingResources = new OutlivingResources(this.nt);
     this.debugOutput_ = this.nt.stores.list('run/debug-output');
-    this.nt.events.on('debugPrint', ({ text }) => this.debugOutput_.push(text));
+    this.nt.events.on('debugPrint', ({ text }) => {
+      if (this.debugOutput_.items.length < maximumDebugLines) this.debugOutput_.push(text);
+      else if (this.debugOutput_.items.length === maximumDebugLines)
+        this.debugOutput_.push('(further output is left out)');
+    });
     this.breakpoints_ = this.nt.stores.map('run/breakpoints');
     this.nt.events.on('breakpoint', ({ address }) => {
       if (!this.breakpoints_.has(address)) this.breakpoints_.set(address, this.nt.currentStack());

@@ -31,7 +31,7 @@ function incompleteReasons(machine: Machine, findings: Findings): string[] {
   const end = nt.end.value;
   if (end?.kind === 'instruction-limit') {
     reasons.push(
-      `the driver ran ${machine.options.instructionLimit.toLocaleString('en-US')} instructions without coming to rest: a loop without end, or a longer run than --limit allows`,
+      `the driver ran ${machine.options.instructionLimit.toLocaleString('en-US')} instructions (a call of the kernel counts 500) without coming to rest: a loop without end, or a longer run than --limit allows`,
     );
   }
   reasons.push(...life.state.reasons);

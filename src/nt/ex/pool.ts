@@ -51,6 +51,8 @@ const headerBytes = POOL_HEADER.sizeBytes;
 const granule = 16;
 /** Blocks of one size that stay unused after they were freed. */
 const quarantineBlocks = 32;
+/** Blocks that can be allocated at a time; more is failed as lack of memory. */
+const maximumBlocks = 2_000_000;
 const readWrite = Access.Read | Access.Write;
 
 interface PoolKind {
@@ -155,7 +157,13 @@ export class Pool {
     for (const block of this.blocks.values()) if (block.kind !== kernelKind) yield block;
   }
 
+  /** The emulated machine's limit, besides its RAM: records of blocks cost the host memory. */
+  private get isFull(): boolean {
+    return this.blocks.size >= maximumBlocks;
+  }
+
   private place(kind: number, poolType: number, bytes: number, tag: number, family: PoolFamily): PoolBlock | undefined {
+    if (this.isFull && kind !== kernelKind) return undefined;
     const granules = Math.max(2, Math.ceil((Math.max(bytes, 1) + headerBytes) / granule));
     const va = granules < pageSize / granule ? this.placeSmall(kind, granules, tag) : this.placeLarge(kind, bytes);
     if (va === undefined) return undefined;
