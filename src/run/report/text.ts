@@ -2,7 +2,16 @@
 import * as ntstatus from '../../nt/ntstatus.ts';
 import { bugCheckLines } from './bug-check-arguments.ts';
 import { printable } from './printable.ts';
-import type { CountersReport, Leak, PoolCountersReport, Report, Site, StepReport, Verdict } from './report.ts';
+import type {
+  CountersReport,
+  Leak,
+  LeakKind,
+  PoolCountersReport,
+  Report,
+  Site,
+  StepReport,
+  Verdict,
+} from './report.ts';
 
 /** How emphasis is shown; the text alone says everything. */
 export interface TextStyle {
@@ -103,22 +112,25 @@ function leakLine(leak: Leak): string {
     ...(leak.poolType === null ? [] : [leak.poolType]),
   ].join('  ');
   const size = leak.bytes === 0 ? '' : `  ${plural(leak.bytes, 'byte')}`;
-  const blocks = leak.count === 1 ? `at ${leak.address}` : `in ${leak.count} blocks, the first at ${leak.address}`;
-  return `${what}${size}  ${blocks}`;
+  const hasAddress = leak.address !== '0x0';
+  if (leak.count === 1) return `${what}${size}${hasAddress ? `  at ${leak.address}` : ''}`;
+  const number = countedKinds.includes(leak.kind) ? `in ${leak.count} blocks` : `${leak.count} times`;
+  return `${what}${size}  ${number}${hasAddress ? `, the first at ${leak.address}` : ''}`;
 }
 
-/** `3 allocations, 193 bytes and 1 object`: devices and links are not memory that the driver asked for. */
+/** What Verifier counts as pool allocations; the other kinds are resources of other sorts. */
+const countedKinds: readonly LeakKind[] = ['pool', 'mdl', 'irp', 'workitem', 'string'];
+
+/** `3 allocations, 193 bytes and 1 other resource` */
 function totalOf(leaks: readonly Leak[]): string {
-  const objects = leaks.filter(({ kind }) => kind === 'device' || kind === 'symbolic-link');
-  const blocks = leaks.filter((leak) => !objects.includes(leak));
+  const counted = leaks.filter(({ kind }) => countedKinds.includes(kind));
   const sum = (some: readonly Leak[], key: 'count' | 'bytes'): number =>
     some.reduce((total, leak) => total + leak[key], 0);
-  return [
-    ...(blocks.length > 0
-      ? [`${plural(sum(blocks, 'count'), 'allocation')}, ${plural(sum(blocks, 'bytes'), 'byte')}`]
-      : []),
-    ...(objects.length > 0 ? [plural(sum(objects, 'count'), 'object')] : []),
-  ].join(' and ');
+  const blocks = sum(counted, 'count');
+  const others = sum(leaks, 'count') - blocks;
+  const parts = blocks === 0 ? [] : [`${plural(blocks, 'allocation')}, ${plural(sum(counted, 'bytes'), 'byte')}`];
+  if (others > 0) parts.push(plural(others, blocks === 0 ? 'resource' : 'other resource'));
+  return parts.join(' and ');
 }
 
 function violationSection({ violations, bugCheck, driver }: Report, style: TextStyle): string[] {
