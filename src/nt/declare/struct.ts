@@ -77,12 +77,6 @@ export const i64 = scalar<bigint>(
   (m, va) => BigInt.asIntN(64, m.readU64(va)),
   (m, va, v) => m.writeU64(va, v),
 );
-/** An 8-byte count or length that is known to be exact as a number (below 2^53). */
-export const size64 = scalar<number>(
-  8,
-  (m, va) => Number(m.readU64(va)),
-  (m, va, v) => m.writeU64(va, BigInt(v)),
-);
 export const pointer = scalar<Va>(
   8,
   (m, va) => m.readVa(va),

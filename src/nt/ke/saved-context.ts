@@ -32,9 +32,6 @@ export function loadContext(state: CpuState, context: SavedContext): void {
 }
 
 const low32 = 0xffff_ffffn;
-/** GPRs, RIP and XMM as halves, RFLAGS, IRQL. */
-export const contextWords = 16 * 2 + 2 + 32 * 2 + 2;
-
 /** The context as words of a resume record (each exact as a number). */
 export function contextToWords(context: SavedContext): number[] {
   const words: number[] = [];
