@@ -127,6 +127,43 @@ const channelFaultSteps = (device) => [
   step('close'),
 ];
 
+/** The resources' routines in the order of their control codes, and how often each run has them done. */
+const resourceRounds = {
+  'thread-handle': 3,
+  'kernel-handle': 2,
+  'event-reference': 2,
+  'process-reference': 2,
+  contiguous: 2,
+  noncached: 2,
+  pages: 64,
+  'locked-pages': 2,
+  mapping: 2,
+  'io-space': 2,
+  mdl: 3,
+  irp: 2,
+  request: 1,
+  'work-item': 3,
+  string: 2,
+  'symbolic-link': 1,
+  device: 1,
+  pool: 3,
+};
+const resourceStep = (name) => {
+  const code = 0x222180 + 4 * Object.keys(resourceRounds).indexOf(name);
+  return step(`ioctl 0x${code.toString(16)} in=${le(resourceRounds[name], 8)},@e`, SUCCESS, 0);
+};
+const resourceSteps = (device, names) => [
+  step('e=event'),
+  step(`open \\\\.\\${device}`),
+  ...names.map(resourceStep),
+  step('ioctl 0x2223FC', SUCCESS, 0),
+  step('ioctl 0x222183', INVALID_DEVICE_REQUEST, 0),
+  step('close'),
+];
+const resourceNames = Object.keys(resourceRounds);
+/** A device that stays keeps the driver loaded, so it is tried alone. */
+const unloadable = resourceNames.filter((name) => name !== 'device');
+
 /** A run: `do` empty means that no `--do` is given. */
 const run = (name, verdict, steps = [], more = {}) => ({ name, verdict, steps, ...more });
 
@@ -203,6 +240,25 @@ export const samples = [
         step(`ioctl 0x222104 in=${le(32768, 4)} out=4`, SUCCESS, 4, le(linearized(32768), 4)),
         step('close'),
       ]),
+    ],
+  },
+  {
+    name: 'leaky-resources',
+    compiler: 'gcc',
+    twin: 'clean-resources',
+    runs: [
+      run('load', 'clean'),
+      ...resourceNames.map((name) => run(name, 'violation', resourceSteps('LeakyResources', [name]))),
+      run('all', 'violation', resourceSteps('LeakyResources', unloadable)),
+    ],
+  },
+  {
+    name: 'clean-resources',
+    compiler: 'gcc',
+    twin: 'leaky-resources',
+    runs: [
+      run('load', 'clean'),
+      run('all', 'clean', resourceSteps('CleanResources', [...resourceNames, ...resourceNames])),
     ],
   },
   {

@@ -16,6 +16,7 @@ export interface ExpectedStep {
 export interface ExpectedLeak {
   readonly kind: string;
   readonly tag: string | null;
+  readonly name: string | null;
   readonly bytes: number | null;
   readonly count: number;
   readonly poolType: string | null;

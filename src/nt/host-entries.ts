@@ -55,6 +55,8 @@ const firstThunkSlot = (AddressMap.thunks - AddressMap.host.start) / hostSlotByt
 
 export class HostEntries {
   private readonly slots: (HostEntry | undefined)[] = [];
+  /** Thunks of images that went: call stacks of before still lead through them. */
+  private readonly goneThunks: (ThunkEntry | undefined)[] = [];
   private readonly routinesByName = new Map<string, RoutineEntry>();
   private readonly resumeByName = new Map<string, ResumeEntry>();
 
@@ -63,10 +65,11 @@ export class HostEntries {
     return offset >= 0 && offset % hostSlotBytes === 0 ? this.slots[offset / hostSlotBytes] : undefined;
   }
 
-  /** The entry whose slot contains the address (for symbols). */
-  containing(va: Va): HostEntry | undefined {
+  /** The entry whose slot contains the address, now or before its image went (for symbols). */
+  containingEver(va: Va): HostEntry | undefined {
     const offset = va - AddressMap.host.start;
-    return offset >= 0 ? this.slots[Math.floor(offset / hostSlotBytes)] : undefined;
+    const slot = Math.floor(offset / hostSlotBytes);
+    return offset >= 0 ? (this.slots[slot] ?? this.goneThunks[slot]) : undefined;
   }
 
   add(entry: HostEntry): void {
@@ -88,7 +91,9 @@ export class HostEntries {
   private dropThunks(isDropped: (thunk: ThunkEntry) => boolean): void {
     for (let slot = firstThunkSlot; slot < this.slots.length; slot++) {
       const entry = this.slots[slot];
-      if (entry?.kind === 'thunk' && isDropped(entry)) this.slots[slot] = undefined;
+      if (entry?.kind !== 'thunk' || !isDropped(entry)) continue;
+      this.slots[slot] = undefined;
+      this.goneThunks[slot] = entry;
     }
   }
 

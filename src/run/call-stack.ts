@@ -41,7 +41,7 @@ export class CallStackReader {
 
   /** The sites at an address, inlined functions first; `lookup` is where its line is looked up. */
   private at(address: Va, lookup: Va): Site[] {
-    const host = this.nt.entries.containing(address);
+    const host = this.nt.entries.containingEver(address);
     if (host !== undefined) {
       const routine = host.kind === 'routine' ? host : host.kind === 'resume' ? host.routine : host.target;
       const name = routine?.name ?? (host.kind === 'thunk' ? host.importName : '');

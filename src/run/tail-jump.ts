@@ -22,8 +22,9 @@ const searchLimit = 0x4000;
  */
 export function tailJumpBefore(nt: Nt, returnAddress: Va, callee: Va): Va | undefined {
   const image = nt.images.containingEver(returnAddress);
-  const entry = nt.entries.at(callee);
-  if (image?.pe === undefined || entry?.kind !== 'thunk' || entry.image.index !== image.index) return undefined;
+  const entry = nt.entries.containingEver(callee);
+  if (image?.pe === undefined || entry?.kind !== 'thunk' || entry.va !== callee || entry.image.index !== image.index)
+    return undefined;
   const code = new ImageCode(image, image.pe);
   const at = returnAddress - image.base;
   if (code.byte(at - 5) !== callNear) return undefined;

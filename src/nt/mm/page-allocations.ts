@@ -32,15 +32,19 @@ export interface PageRequest {
 export class PageAllocations {
   private readonly nt: Nt;
   private readonly allocations: StoreMap<number, PageAllocation>;
+  /** Pages whose MDL was freed before they were: nobody can free them. By a running number. */
+  private readonly abandoned: StoreMap<number, PageAllocation>;
 
   constructor(nt: Nt) {
     this.nt = nt;
     this.allocations = nt.stores.map('mm/page-allocations');
+    this.abandoned = nt.stores.map('mm/abandoned-page-allocations');
   }
 
-  /** Pages that have not been freed. */
-  outstanding(): IterableIterator<PageAllocation> {
-    return this.allocations.values();
+  /** Pages that have not been freed, those that nobody can free included. */
+  *outstanding(): Generator<PageAllocation> {
+    yield* this.allocations.values();
+    yield* this.abandoned.values();
   }
 
   /** Fewer pages than asked for may come. Undefined: none, or no memory for the MDL. */
@@ -66,6 +70,9 @@ export class PageAllocations {
       addressSpace.frames.lock(frame);
       writePfn(memory, mdl, index, addressSpace.frames.pfnOf(frame));
     }
+    // The address is used again: the MDL that described those pages was freed without them.
+    const before = this.allocations.get(mdl);
+    if (before !== undefined) this.abandoned.set(this.abandoned.size + 1, before);
     this.allocations.set(mdl, { mdl, frames, ...holderOf(this.nt, call) });
     return mdl;
   }

@@ -14,7 +14,7 @@ import { type AllocationKind, TrackedAllocations } from './tracked-allocations.t
 /** Tags that Verifier records where it allocates in the driver's place. */
 const substitutedTags: { readonly [K in AllocationKind]?: number } = { mdl: tagOf('VMdl'), workitem: tagOf('Vfwi') };
 const noTag = tagOf('None');
-/** MI_VERIFIER_DRIVER_ENTRY stands for an internal record: {name: UNICODE_STRING, then its characters}. */
+/** Stands for Windows' internal record of a verified driver: {name: UNICODE_STRING, then its characters and a NUL}. */
 const driverRecordBytes = 0x40;
 
 export class PoolTracking {
@@ -40,9 +40,9 @@ export class PoolTracking {
   private addRecord(image: KernelImage): void {
     if (!this.isVerified(image)) return;
     const { memory, pool } = this.nt;
-    const record = pool.allocateKernel(driverRecordBytes + image.fileName.length * 2, 'Vfdr');
+    const record = pool.allocateKernel(driverRecordBytes + image.fileName.length * 2 + 2, 'Vfdr');
     memory.writeU16(record, image.fileName.length * 2);
-    memory.writeU16(vaAdd(record, 2), image.fileName.length * 2);
+    memory.writeU16(vaAdd(record, 2), image.fileName.length * 2 + 2);
     memory.writeVa(vaAdd(record, 8), vaAdd(record, driverRecordBytes));
     for (let index = 0; index < image.fileName.length; index++) {
       memory.writeU16(vaAdd(record, driverRecordBytes + index * 2), image.fileName.charCodeAt(index));
