@@ -3,7 +3,11 @@ import type { Va } from '../base/va.ts';
 import type { Step } from './scenario/step.ts';
 
 /** What happens next, beyond the scenario's own steps. */
-export type Act = Step | { readonly verb: 'load' } | { readonly verb: 'tour' } | { readonly verb: 'end-of-process' };
+export type Act =
+  | Step
+  | { readonly verb: 'load' }
+  | { readonly verb: 'tour' }
+  | { readonly verb: 'end-of-process' | 'end-of-requests' };
 
 /** A file that the requesting process has open. */
 export interface OpenFile {
@@ -33,9 +37,10 @@ export interface LifeState {
   readonly index: number;
   /**
    * `begin`: not started; `calling`: a thread of the machine is at it; `completing`: its request pends; `closing`: files
-   * whose last reference went at raised IRQL are closed before it.
+   * whose last reference went at raised IRQL are closed before it; `waiting`: it begins again when what stands in its
+   * way is over.
    */
-  readonly stage: 'begin' | 'calling' | 'completing' | 'closing';
+  readonly stage: 'begin' | 'calling' | 'completing' | 'closing' | 'waiting';
   readonly request: SentRequest | undefined;
   /** Where NtCreateFile will store the handle. */
   readonly handleAt: Va;

@@ -16,6 +16,8 @@ import { tourSteps } from './scenario/tour.ts';
 
 /** A request that pends this long without an end is stuck: ten virtual minutes. */
 const patience100ns = 6_000_000_000;
+/** So long a thread that ends waits for its cancelled requests: five minutes. */
+const cancelPatience100ns = 3_000_000_000;
 
 export class Life {
   private readonly nt: Nt;
@@ -121,6 +123,9 @@ export class Life {
         this.insert(this.rundown());
         this.next();
         return;
+      case 'end-of-requests':
+        this.change({ stage: 'calling', deadline: this.nt.clock.interruptTime + cancelPatience100ns });
+        return;
       case 'open':
         this.open(act.path);
         return;
@@ -180,7 +185,7 @@ export class Life {
   }
 
   private goOn(): void {
-    const { stage, request, deadline } = this.state;
+    const { stage, deadline } = this.state;
     const act = this.act;
     if (stage === 'closing') {
       const { scheduler } = this.nt;
@@ -189,20 +194,19 @@ export class Life {
       else if (closed !== 'ended') this.stuck(act, closed);
       return;
     }
-    const isDone =
-      act.verb === 'wait'
-        ? () => false
-        : stage === 'calling'
-          ? () => this.nt.scheduler.thread(this.thread).state === 'idle'
-          : () => request === undefined || this.requester.isComplete(request);
-    const result = this.nt.run(isDone, deadline);
+    const result = this.nt.run(() => this.isDone(act), deadline);
     if (this.nt.end.value !== undefined) return;
     this.collect();
     if (act.verb === 'wait') {
       if (result === 'rest') this.nt.clock.advanceTo(deadline);
       this.answer(act.text, STATUS_SUCCESS);
+    } else if (act.verb === 'end-of-requests') {
+      // What still pends is no longer the thread's; closing its file may end it.
+      this.next();
     } else if (result !== 'done') {
       this.stuck(act, result);
+    } else if (stage === 'waiting') {
+      this.change({ stage: 'begin' });
     } else if (stage === 'calling') {
       this.returned(act, this.nt.scheduler.thread(this.thread).result >>> 0);
     } else {
@@ -210,7 +214,25 @@ export class Life {
     }
   }
 
+  private isDone(act: Act): boolean {
+    const { stage, request, pending } = this.state;
+    if (act.verb === 'wait') return false;
+    if (act.verb === 'end-of-requests') return pending.every((one) => this.requester.isComplete(one));
+    if (stage === 'calling') return this.nt.scheduler.thread(this.thread).state === 'idle';
+    if (stage === 'waiting') return !this.isInUse || this.nt.io.files.hasDeferred;
+    return request === undefined || this.requester.isComplete(request);
+  }
+
   private stuck(act: Act, result: RunResult): void {
+    if (this.state.stage === 'waiting') {
+      const requests = this.state.pending.map(({ stepIndex }) => `'${this.state.results[stepIndex]?.text}'`);
+      const why = requests.length === 0 ? '' : `; still pending: ${requests.join(', ')}`;
+      this.giveUp(
+        `DriverUnload was not called: Windows does not call it while a file is open on a device of the driver, or a device is attached to one${why}`,
+        true,
+      );
+      return;
+    }
     const what =
       'text' in act ? `the step '${act.text}'` : act.verb === 'load' ? 'DriverEntry' : 'the end of the process';
     const why =
@@ -348,7 +370,7 @@ export class Life {
 
   // ---- the ends
 
-  /** What the end of a process does: cancels what pends, closes every handle. */
+  /** What the end of a process does: cancels what pends, waits for it, closes every handle. */
   private rundown(): readonly Act[] {
     const files = this.state.files.map((file, index) => ({ ...file, name: file.name ?? `handle${index + 1}` }));
     this.change({ files });
@@ -356,8 +378,9 @@ export class Life {
     for (const { name, handle } of files) {
       if (this.state.pending.some((request) => request.handle === handle))
         acts.push({ verb: 'cancel', text: `cancel ${name}`, target: name });
-      acts.push({ verb: 'close', text: `close ${name}`, target: name });
     }
+    if (this.state.pending.length > 0) acts.push({ verb: 'end-of-requests' });
+    for (const { name } of files) acts.push({ verb: 'close', text: `close ${name}`, target: name });
     return acts;
   }
 
@@ -373,7 +396,16 @@ export class Life {
       );
       return;
     }
+    if (this.isInUse) {
+      this.change({ stage: 'waiting', deadline: this.nt.clock.interruptTime + patience100ns });
+      return;
+    }
     this.call(this.nt.scheduler.systemThread, 'IopUnloadDriver', [driver.driverObject]);
+  }
+
+  private get isInUse(): boolean {
+    const driver = this.nt.io.drivers.ofImage(this.image());
+    return driver !== undefined && this.nt.io.drivers.isInUse(driver.driverObject);
   }
 
   private noteLoaded(): void {

@@ -4,7 +4,7 @@ import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import type { KernelImage } from '../mm/kernel-image.ts';
 import type { Nt } from '../nt.ts';
 import { writeWide } from '../rtl/guest-text.ts';
-import { DRIVER_EXTENSION, DRIVER_OBJECT, IoType, majorFunctionCount } from '../structures/io.ts';
+import { DEVICE_OBJECT, DRIVER_EXTENSION, DRIVER_OBJECT, IoType, majorFunctionCount } from '../structures/io.ts';
 import { UNICODE_STRING } from '../structures/strings.ts';
 
 /** `unload-deferred`: DriverUnload ran, and something still refers to the driver object, so the image stays. */
@@ -130,6 +130,21 @@ export class DriverObjects {
   /** Something that referred to the driver is gone: an unload that waited for it goes on. */
   retryUnload(driverObject: Va): void {
     if (this.drivers.get(driverObject)?.state === 'unload-deferred') this.finishUnload(driverObject);
+  }
+
+  /**
+   * Whether a file is open on a device of the driver, or a device stands on top of one: then NtUnloadDriver only marks
+   * the driver, and DriverUnload runs when that is over.
+   */
+  isInUse(driverObject: Va): boolean {
+    const { memory, io } = this.nt;
+    return io.devices
+      .ofDriver(driverObject)
+      .some(
+        ({ device }) =>
+          DEVICE_OBJECT.ReferenceCount.get(memory, device) > 0 ||
+          DEVICE_OBJECT.AttachedDevice.get(memory, device) !== nullVa,
+      );
   }
 
   /** Whether a device of the driver is left, if only in memory, or somebody holds a reference to the driver object. */

@@ -6,8 +6,16 @@ import type { Outcome } from '../declare/outcome.ts';
 import { HANDLE, PVOID } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_ACCESS_VIOLATION, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS } from '../ntstatus.ts';
-import { DEVICE_OBJECT, DeviceFlag, IO_STACK_LOCATION, IRP, IrpFlag, MajorFunction } from '../structures/io.ts';
-
+import { probeStatus } from '../rtl/probe.ts';
+import {
+  DEVICE_OBJECT,
+  DeviceFlag,
+  IO_STACK_LOCATION,
+  IO_STATUS_BLOCK,
+  IRP,
+  IrpFlag,
+  MajorFunction,
+} from '../structures/io.ts';
 import { forward } from './internal-request.ts';
 
 interface Transfer {
@@ -38,9 +46,16 @@ function methodOf(nt: Nt, device: Va, transfer: Transfer): BufferMethod {
   return transfer.major === MajorFunction.Read ? 'out-direct' : 'in-direct';
 }
 
-export function transfer(nt: Nt, request: Transfer): Outcome {
+/**
+ * Sends a request. Pointers of a program are checked as NtDeviceIoControlFile and its relatives do: the status block
+ * always, buffers unless the driver gets them as they are.
+ */
+export function transfer(nt: Nt, given: Transfer): Outcome {
   const { memory } = nt;
-  const device = nt.io.devices.top(nt.io.files.device(request.file));
+  if (!isAccessible(nt, given.iosb, IO_STATUS_BLOCK.sizeBytes, Access.Write)) return STATUS_ACCESS_VIOLATION;
+  const device = nt.io.devices.top(nt.io.files.device(given.file));
+  const method = methodOf(nt, device, given);
+  const request = withoutNullBuffers(nt, method, given);
   const irp = nt.io.irps.allocateForRequest(DEVICE_OBJECT.StackSize.get(memory, device), {
     file: request.file,
     outputBytes: request.outputBytes,
@@ -52,7 +67,7 @@ export function transfer(nt: Nt, request: Transfer): Outcome {
   const location = nt.io.irps.nextLocation(irp);
   IO_STACK_LOCATION.MajorFunction.set(memory, location, request.major);
   IO_STACK_LOCATION.FileObject.set(memory, location, request.file);
-  const status = attachBuffers(nt, irp, location, methodOf(nt, device, request), request);
+  const status = attachBuffers(nt, irp, location, method, request);
   if (status !== STATUS_SUCCESS) {
     nt.io.irps.discard(irp);
     return status;
@@ -102,8 +117,22 @@ function attachBuffers(nt: Nt, irp: Va, location: Va, method: BufferMethod, requ
   return STATUS_SUCCESS;
 }
 
+/** A program's null pointer is an empty buffer of a device control request, whatever length came with it. */
+function withoutNullBuffers(nt: Nt, method: BufferMethod, request: Transfer): Transfer {
+  const isControl = request.major === MajorFunction.DeviceControl;
+  if (nt.previousMode === 0 || !isControl || method === 'neither') return request;
+  return {
+    ...request,
+    inputBytes: request.input === nullVa ? 0 : request.inputBytes,
+    outputBytes: request.output === nullVa && method === 'buffered' ? 0 : request.outputBytes,
+  };
+}
+
+/** Whether the requesting mode may access the buffer. Pages that a program may only read it can't have written to. */
 function isAccessible(nt: Nt, buffer: Va, bytes: number, access: Access): boolean {
-  return bytes === 0 || nt.memory.isAccessible(buffer, bytes, access);
+  if (bytes === 0) return true;
+  if (nt.previousMode === 1 && probeStatus(buffer, bytes, 1) !== undefined) return false;
+  return nt.memory.isAccessible(buffer, bytes, access);
 }
 
 /** The system buffer holds the input; what lies behind it is garbage, as on Windows. */
