@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { defaultInstructionLimit } from '../src/cli/repeat-command.ts';
 import { defaultFlags, parseStep, type Report, verify } from '../src/index.ts';
 
 export const repository = fileURLToPath(new URL('..', import.meta.url));
@@ -49,7 +50,7 @@ export const { drivers } = JSON.parse(readFileSync(join(repository, 'drivers/exp
   readonly drivers: readonly ExpectedDriver[];
 };
 
-export function runSample(driver: ExpectedDriver, steps: readonly string[], seed = 1, instructionLimit = 1e9): Report {
+export function runSample(driver: ExpectedDriver, steps: readonly string[], seed = 1): Report {
   const read = (path: string): Uint8Array => new Uint8Array(readFileSync(join(repository, path)));
   return verify({
     driver: { name: basename(driver.sys), path: driver.sys, bytes: read(driver.sys) },
@@ -57,7 +58,7 @@ export function runSample(driver: ExpectedDriver, steps: readonly string[], seed
     steps: steps.length === 0 ? undefined : steps.map(parseStep),
     flags: defaultFlags,
     seed,
-    instructionLimit,
+    instructionLimit: defaultInstructionLimit,
     now: () => performance.now(),
   });
 }
