@@ -5,6 +5,7 @@ import { exInterlockedLists } from './ex/interlocked-list-exports.ts';
 import { exPool } from './ex/pool-exports.ts';
 import { exResources, exRundown } from './ex/resource-exports.ts';
 import { exWorkerInternals } from './ex/work-queue.ts';
+import { halBuses } from './hal/bus-exports.ts';
 import { halPorts } from './hal/port-exports.ts';
 import { ioCancelSafeQueueInternals, ioCancelSafeQueues } from './io/cancel-safe-queue-exports.ts';
 import { ioDevices } from './io/device-exports.ts';
@@ -125,4 +126,5 @@ export const kernelComponents: readonly KernelComponent[] = [
   ioDeviceStacks,
   obEventServices,
   halPorts,
+  halBuses,
 ];

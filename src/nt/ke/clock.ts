@@ -37,6 +37,11 @@ export class Clock {
     return bootSystemTime + BigInt(this.interruptTime);
   }
 
+  /** The time-stamp counter: a tick each nanosecond. */
+  get timeStamp(): bigint {
+    return BigInt(this.interruptTime) * 100n;
+  }
+
   get tickCount(): number {
     return Math.floor(this.interruptTime / timeIncrement100ns);
   }

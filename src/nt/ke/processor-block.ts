@@ -5,6 +5,7 @@ import { Access } from '../../engine/memory/layout.ts';
 import { AddressMap } from '../address-map.ts';
 import type { Nt } from '../nt.ts';
 import { KPCR } from '../structures/ke.ts';
+import { hardwareInstruction } from './hardware-instructions.ts';
 import { setIrql } from './irql.ts';
 
 const eprocessBytes = 0xc00;
@@ -68,7 +69,7 @@ export class ProcessorBlock {
   }
 
   /** Emulates an instruction that the translator hands over. */
-  instruction(mnemonic: string, _rip: Va, nextRip: Va): boolean | 'unsupported' {
+  instruction(mnemonic: string, rip: Va, nextRip: Va): boolean | 'unsupported' {
     const { state } = this.nt.cpu;
     switch (mnemonic) {
       case 'cpuid':
@@ -76,7 +77,7 @@ export class ProcessorBlock {
         break;
       case 'rdtsc':
       case 'rdtscp': {
-        const time = BigInt(this.nt.clock.interruptTime) * 100n;
+        const time = this.nt.clock.timeStamp;
         state.setGpr(Gpr.Rax, time & 0xffff_ffffn);
         state.setGpr(Gpr.Rdx, time >> 32n);
         if (mnemonic === 'rdtscp') state.setGpr(Gpr.Rcx, 0n);
@@ -91,7 +92,7 @@ export class ProcessorBlock {
       case 'pause':
         break;
       default:
-        return 'unsupported';
+        return hardwareInstruction(this.nt, mnemonic, rip, nextRip);
     }
     state.rip = nextRip;
     return true;

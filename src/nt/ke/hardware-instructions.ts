@@ -1,0 +1,92 @@
+/**
+ * Instructions that reach hardware: halting, model-specific registers, ports. What stands behind a port or a register
+ * that the machine lacks is nobody's guess: the life ends there and names it.
+ */
+import type { Va } from '../../base/va.ts';
+import { vaAdd, vaToU64 } from '../../base/va.ts';
+import { Flag, Gpr } from '../../engine/cpu/state.ts';
+import type { Nt } from '../nt.ts';
+import { timeIncrement100ns } from './clock.ts';
+
+/** The clock interrupts at this IRQL (CLOCK_LEVEL), so from it on nothing wakes a processor that halts. */
+const clockIrql = 13;
+
+/** Carries out `hlt`, `rdmsr`, `wrmsr` and port instructions; true or false as `CpuHooks.instruction` has it. */
+export function hardwareInstruction(nt: Nt, mnemonic: string, rip: Va, nextRip: Va): boolean | 'unsupported' {
+  const { state } = nt.cpu;
+  switch (mnemonic) {
+    case 'hlt':
+      return halt(nt, rip, nextRip);
+    case 'rdmsr': {
+      const value = modelSpecificRegister(nt, state.gprLow(Gpr.Rcx));
+      if (value === undefined) return unsupportedInstruction(nt, registerText(nt, mnemonic), rip);
+      state.setGpr(Gpr.Rax, value & 0xffff_ffffn);
+      state.setGpr(Gpr.Rdx, value >> 32n);
+      state.rip = nextRip;
+      return true;
+    }
+    case 'wrmsr':
+      return unsupportedInstruction(nt, registerText(nt, mnemonic), rip);
+    case 'in':
+    case 'out':
+    case 'insb':
+    case 'insw':
+    case 'insd':
+    case 'outsb':
+    case 'outsw':
+    case 'outsd':
+      return unsupportedInstruction(nt, `${mnemonic} of port 0x${portOf(nt, rip, nextRip).toString(16)}`, rip);
+    default:
+      return 'unsupported';
+  }
+}
+
+/** Until the next clock interrupt, which then may let DPCs and other threads run. */
+function halt(nt: Nt, rip: Va, nextRip: Va): boolean {
+  const { clock, cpu, interrupts, scheduler, timers } = nt;
+  if (!cpu.state.flag(Flag.If) || cpu.state.irql >= clockIrql) {
+    return unsupportedInstruction(nt, 'hlt with interrupts off, which never ends', rip);
+  }
+  const nextTick = (clock.tickCount + 1) * timeIncrement100ns;
+  cpu.state.rip = nextRip;
+  clock.advanceTo(Math.min(nextTick, timers.nextDue));
+  if (!interrupts.deliver()) scheduler.rotate();
+  return false;
+}
+
+/** What RDMSR reads (Intel SDM volume 4, table 2-2); undefined for a register that the machine lacks. */
+function modelSpecificRegister(nt: Nt, index: number): bigint | undefined {
+  switch (index) {
+    // IA32_TIME_STAMP_COUNTER
+    case 0x10:
+      return nt.clock.timeStamp;
+    // IA32_EFER: SYSCALL enabled, long mode enabled and active, no-execute enabled
+    case 0xc000_0080:
+      return 0xd01n;
+    // IA32_FS_BASE
+    case 0xc000_0100:
+      return 0n;
+    // IA32_GS_BASE
+    case 0xc000_0101:
+      return vaToU64(nt.cpu.state.gsBase);
+    default:
+      return undefined;
+  }
+}
+
+const registerText = (nt: Nt, mnemonic: string): string =>
+  `${mnemonic} of register 0x${nt.cpu.state.gprLow(Gpr.Rcx).toString(16)}`;
+
+/** The port is in DX, or (opcodes E4 to E7) the instruction's last byte. */
+function portOf(nt: Nt, rip: Va, nextRip: Va): number {
+  const { memory, cpu } = nt;
+  const immediate = memory.readU8(vaAdd(nextRip, -1));
+  const opcode = nextRip - rip >= 2 ? memory.readU8(vaAdd(nextRip, -2)) : 0;
+  return opcode >= 0xe4 && opcode <= 0xe7 ? immediate : cpu.state.gprLow(Gpr.Rdx) & 0xffff;
+}
+
+function unsupportedInstruction(nt: Nt, name: string, rip: Va): false {
+  nt.cpu.state.rip = rip;
+  nt.finish({ kind: 'unsupported', what: 'instruction', name, site: rip, stack: nt.currentStack() });
+  return false;
+}
