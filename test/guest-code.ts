@@ -111,7 +111,7 @@ export class GuestCode {
   }
 
   /** Has the first system thread call a routine of the kernel; its result. */
-  call(name: string, ...args: readonly number[]): number {
+  call(name: string, ...args: readonly (number | bigint)[]): number {
     const { scheduler, entries } = this.nt;
     scheduler.start(scheduler.systemThread, entries.routineVa(name), args);
     const ended = this.nt.run(() => scheduler.thread(scheduler.systemThread).state === 'idle');
