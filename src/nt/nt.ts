@@ -332,7 +332,9 @@ export class Nt {
     image: KernelImage | undefined,
   ): void {
     const { state } = this.cpu;
-    const args = action.args.map((argument) => BigInt.asUintN(64, BigInt(argument)));
+    const args = action.args.map((argument) =>
+      typeof argument === 'bigint' ? BigInt.asUintN(64, argument) : vaToU64(argument as Va),
+    );
     assert(args.length <= maximumGuestArguments, 'a guest routine is called with too many arguments');
     pushResumeFrame(this, stack, resumeVa, action.record, image, args.slice(4));
     for (const [index, register] of [Gpr.Rcx, Gpr.Rdx, Gpr.R8, Gpr.R9].entries()) {

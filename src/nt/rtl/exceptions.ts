@@ -91,7 +91,7 @@ export class Exceptions {
   /** RtlRaiseStatus in a routine of the kernel whose return address lies at `stack`. */
   raiseAtCall(status: number, information: readonly number[], stack: Va): void {
     const context = this.contextOfKernel(stack);
-    const words = information.map((word) => BigInt.asUintN(64, BigInt(word)));
+    const words = information.map((word) => vaToU64(word as Va));
     raiseException(
       this.nt,
       { status, flags: ExceptionFlag.NonContinuable, address: context.rip, information: words },
