@@ -78,7 +78,8 @@ export class GuestCode {
     }
     if (/^\s*enter\s*$/.test(line)) return 'push rbx\npush rdi\nsub rsp, 38h';
     if (/^\s*leave\s*$/.test(line)) return 'add rsp, 38h\npop rdi\npop rbx\nret';
-    return line;
+    // `mov rax, event`: an address by name.
+    return line.replace(/^(\s*mov \w+, )(\w+)\s*$/, (_, start: string, name: string) => start + this.operand(name));
   }
 
   /** A number, a register, or an address by name. */
