@@ -61,7 +61,7 @@ export class WorkQueue {
     if (this.workers.value.some((worker, index) => states[index] === 'ready' && this.isFresh(worker))) return;
     let worker = this.workers.value[states.indexOf('idle')];
     if (worker === undefined) {
-      if (this.workers.value.length >= maximumWorkers) return;
+      if (this.workers.value.length >= maximumWorkers || !scheduler.hasRoom) return;
       worker = scheduler.create(this.nt.processor.systemProcess, true).kthread;
       this.workers.value = [...this.workers.value, worker];
     }

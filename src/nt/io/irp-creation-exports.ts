@@ -4,7 +4,7 @@ import { BugCheck } from '../declare/bug-check.ts';
 import type { Call } from '../declare/call.ts';
 import { upToApc, upToDispatch } from '../declare/irql-ranges.ts';
 import { ntExports, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
-import { callGuest, type Outcome } from '../declare/outcome.ts';
+import { callGuest, type Outcome, unsupported } from '../declare/outcome.ts';
 import { BOOLEAN, CCHAR, NTSTATUS, PVOID, pointerTo, ULONG, USHORT } from '../declare/parameter-types.ts';
 import { tagOf } from '../ex/pool.ts';
 import type { Nt } from '../nt.ts';
@@ -58,6 +58,11 @@ function attachMdl(nt: Nt, irp: Va, buffer: Va, bytes: number, isWrite: boolean)
   if (mdl === undefined) return false;
   IRP.MdlAddress.set(nt.memory, irp, mdl);
   return true;
+}
+
+function allocate(nt: Nt, stackSize: number, call: Call): Outcome {
+  if (stackSize < 0) return unsupported(`${call.name} with a negative stack size`);
+  return nt.io.irps.allocateForDriver(stackSize, call) ?? nullVa;
 }
 
 interface Control {
@@ -199,14 +204,14 @@ export const ioIrpCreation = ntExports('ntoskrnl.exe', {
     irql: upToDispatch,
     params: { StackSize: CCHAR, ChargeQuota: BOOLEAN },
     returns: 'PVOID',
-    body: (nt, { StackSize }, call) => nt.io.irps.allocateForDriver(StackSize, call) ?? nullVa,
+    body: (nt, { StackSize }, call) => allocate(nt, StackSize, call),
   }),
   IoAllocateIrpEx: ntRoutine({
     doc: 'wdm.h; nf-wdm-ioallocateirpex',
     irql: upToDispatch,
     params: { DeviceObject: pdevice, StackSize: CCHAR, ChargeQuota: BOOLEAN },
     returns: 'PVOID',
-    body: (nt, { StackSize }, call) => nt.io.irps.allocateForDriver(StackSize, call) ?? nullVa,
+    body: (nt, { StackSize }, call) => allocate(nt, StackSize, call),
   }),
   IoFreeIrp: ntRoutine({
     doc: 'wdm.h; nf-wdm-iofreeirp',
@@ -244,8 +249,9 @@ export const ioIrpCreation = ntExports('ntoskrnl.exe', {
     returns: 'PVOID',
     body: (nt, { Irp, StackSize }, call) => {
       const { memory } = nt;
-      const associated = nt.io.irps.allocateForDriver(StackSize, call);
-      if (associated === undefined) return nullVa;
+      const made = allocate(nt, StackSize, call);
+      if (typeof made !== 'number' || made === nullVa) return made;
+      const associated = made as Va;
       IRP.Flags.set(memory, associated, IrpFlag.AssociatedIrp);
       IRP.Thread.set(memory, associated, IRP.Thread.get(memory, Irp));
       IRP.SystemBuffer.set(memory, associated, Irp);

@@ -11,6 +11,7 @@ import { AddressMap } from '../address-map.ts';
 import { BugCheck } from '../declare/bug-check.ts';
 import { Irql, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { continueGuest, type Wait } from '../declare/outcome.ts';
+import { type Holder, kernelHolder } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_TIMEOUT } from '../ntstatus.ts';
 import { releaseObject } from '../ob/references.ts';
@@ -27,6 +28,8 @@ export interface Thread {
   readonly id: number;
   readonly process: Va;
   readonly isSystem: boolean;
+  /** Whose call created it. */
+  readonly creator: Holder;
   readonly stackBase: Va;
   readonly stackLimit: Va;
   readonly state: ThreadState;
@@ -55,6 +58,9 @@ export interface ThreadWait {
 
 const stackPages = 6;
 const kthreadBytes = 0x900;
+const maximumThreads = 4096;
+/** Stack, KTHREAD, and something left for what the thread does. */
+const framesOfThread = stackPages + 16;
 
 export class Scheduler {
   private readonly nt: Nt;
@@ -134,8 +140,13 @@ export class Scheduler {
 
   // ---- creation and end
 
+  /** Whether another thread can be created: there are addresses and memory for its stack. */
+  get hasRoom(): boolean {
+    return this.threads.size < maximumThreads && this.nt.memory.freeFrameCount >= framesOfThread;
+  }
+
   /** A thread that is idle until {@link start} gives it a routine. */
-  create(process: Va, isSystem: boolean): Thread {
+  create(process: Va, isSystem: boolean, creator = kernelHolder): Thread {
     const { nt } = this;
     const kthread = nt.pool.allocateKernel(kthreadBytes, 'Thre');
     const region = AddressMap.kernelStacks;
@@ -157,6 +168,7 @@ export class Scheduler {
       id,
       process,
       isSystem,
+      creator,
       stackLimit: limit,
       stackBase: vaAdd(limit, stackPages * pageSize),
       state: 'idle',

@@ -178,6 +178,17 @@ describe('system threads', () => {
     expect(code.nt.scheduler.findThread(thread)).toBeUndefined();
   });
 
+  it('are refused when memory for stacks is used up', () => {
+    const code = new GuestCode(dispatch, names);
+    code.nt.memory.writeU64(code.at('delay'), BigInt.asUintN(64, -10_000n));
+    const args = [code.at('handle'), 0x1f_ffff, 0, 0, 0, code.at('thread'), 0];
+    const statuses = new Set<number>();
+    for (let count = 0; count < 1500 && statuses.size < 2; count++) {
+      statuses.add(code.call('PsCreateSystemThread', ...args) >>> 0);
+    }
+    expect([...statuses]).toEqual([0, 0xc000_009a]);
+  });
+
   it('is ended by itself only, and not in a process that asks', () => {
     const code = new GuestCode(dispatch, names);
     const { scheduler, entries } = code.nt;

@@ -9,6 +9,7 @@ import type { Thread } from '../ke/scheduler.ts';
 import { type Holder, holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import {
+  STATUS_INSUFFICIENT_RESOURCES,
   STATUS_INVALID_HANDLE,
   STATUS_INVALID_PARAMETER,
   STATUS_OBJECT_TYPE_MISMATCH,
@@ -45,9 +46,10 @@ function createSystemThread(nt: Nt, request: ThreadRequest, holder: Holder): num
   const { memory, scheduler, objects } = nt;
   const { status, process } = processOfHandle(nt, request.ProcessHandle);
   if (status !== STATUS_SUCCESS) return status;
+  if (!scheduler.hasRoom) return STATUS_INSUFFICIENT_RESOURCES;
   const attributes =
     request.ObjectAttributes === nullVa ? 0 : OBJECT_ATTRIBUTES.Attributes.get(memory, request.ObjectAttributes);
-  const { kthread, id } = scheduler.create(process, true);
+  const { kthread, id } = scheduler.create(process, true, holder);
   const isKernelHandle = (attributes & objKernelHandle) !== 0;
   const handle = objects.createHandle(kthread, request.DesiredAccess, isKernelHandle, holder);
   memory.writeU64(request.ThreadHandle, BigInt.asUintN(64, BigInt(handle)));
