@@ -13,6 +13,26 @@ const outIndex = process.argv.indexOf('--out');
 const out = outIndex < 0 ? join(repository, 'dist') : process.argv[outIndex + 1];
 if (out === undefined) throw new Error('--out needs a directory');
 
+/**
+ * Loads the decoder by `require`: an `import` of its CommonJS file parses half a megabyte twice, the first time for the
+ * names of its exports, which are known here.
+ */
+const requireDecoder = {
+  name: 'require-decoder',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^iced-x86$/ }, ({ path }) => ({ path, namespace: 'require-decoder' }));
+    onLoad({ filter: /./, namespace: 'require-decoder' }, ({ path }) => ({
+      contents: [
+        `import { createRequire } from 'node:module';`,
+        `const decoder = createRequire(import.meta.url)('${path}');`,
+        ...Object.keys(createRequire(import.meta.url)(path))
+          .filter((name) => !name.startsWith('__'))
+          .map((name) => `export const ${name} = decoder.${name};`),
+      ].join('\n'),
+    }));
+  },
+};
+
 rmSync(out, { recursive: true, force: true });
 await build({
   absWorkingDir: repository,
@@ -27,6 +47,10 @@ await build({
   target: 'node20',
   // Packages stay packages: iced-x86 reads its WebAssembly from its own folder.
   packages: 'external',
+  plugins: [requireDecoder],
+  // Less to scan at each start; names stay, for stack traces.
+  minifyWhitespace: true,
+  minifySyntax: true,
   sourcemap: true,
   sourcesContent: false,
   logLevel: 'warning',
