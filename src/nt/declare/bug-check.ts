@@ -11,15 +11,19 @@ export class BugCheck {
   readonly parameters: readonly [BugCheckParameter, BugCheckParameter, BugCheckParameter, BugCheckParameter];
   /** One sentence: what happened, in the field's words. */
   readonly summary: string;
+  /** The driver's routine that did it, where it has returned before this was noticed. */
+  readonly routine: Va | undefined;
 
   constructor(
     code: number,
     parameters: readonly [BugCheckParameter, BugCheckParameter, BugCheckParameter, BugCheckParameter],
     summary: string,
+    routine?: Va,
   ) {
     this.code = code;
     this.parameters = parameters;
     this.summary = summary;
+    this.routine = routine;
   }
 }
 

@@ -1,6 +1,7 @@
 import { assert } from '../../base/errors.ts';
 import type { StoreMap } from '../../base/store.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import { chain } from '../declare/chain.ts';
 import { initialiseDeviceQueue } from '../ke/device-queue.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_INSUFFICIENT_RESOURCES, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS } from '../ntstatus.ts';
@@ -50,7 +51,8 @@ export class DeviceObjects {
   /** The devices of a driver, latest first, as its list has them. */
   ofDriver(driverObject: Va): Device[] {
     const list: Device[] = [];
-    for (let at = this.nt.io.drivers.firstDevice(driverObject); at !== nullVa; ) {
+    // No more than there are: the driver may have closed its list to a loop.
+    for (let at = this.nt.io.drivers.firstDevice(driverObject); list.length < this.devices.size; ) {
       const device = this.devices.get(at);
       if (device === undefined) break;
       list.push(device);
@@ -144,12 +146,11 @@ export class DeviceObjects {
 
   private unlink(driverObject: Va, device: Va): void {
     const { memory } = this.nt;
+    const next = (at: Va): Va => DEVICE_OBJECT.NextDevice.get(memory, at);
     let slot = DRIVER_OBJECT.DeviceObject.at(driverObject);
-    for (;;) {
-      const at = memory.readVa(slot);
-      if (at === nullVa) return;
+    for (const at of chain(memory.readVa(slot), nullVa, next, "a driver's devices")) {
       if (at === device) {
-        memory.writeVa(slot, DEVICE_OBJECT.NextDevice.get(memory, device));
+        memory.writeVa(slot, next(device));
         return;
       }
       slot = DEVICE_OBJECT.NextDevice.at(at);

@@ -1,6 +1,8 @@
 /** Finding devices and drivers, attaching by name, and what a driver keeps with the I/O manager. */
+
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import type { ResumedCall } from '../declare/call.ts';
+import { chain } from '../declare/chain.ts';
 import { anyIrql, passiveOnly, upToDispatch } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, type Outcome } from '../declare/outcome.ts';
@@ -65,6 +67,7 @@ const getPointerResume = {
   opened: (nt: Nt, call: ResumedCall): Outcome => {
     const opened = openedFile(nt, call);
     if (opened === undefined) return call.status;
+    nt.events.emit('referenceGiven', { object: opened.file, image: call.image });
     nt.memory.writeVa(call.va(1), opened.file);
     nt.memory.writeVa(call.va(2), nt.io.devices.top(nt.io.files.device(opened.file)));
     return close(nt, opened.handle, []);
@@ -99,9 +102,9 @@ const attachedTo = (nt: Nt, device: Va): Va =>
   DEVOBJ_EXTENSION.AttachedTo.get(nt.memory, DEVICE_OBJECT.DeviceObjectExtension.get(nt.memory, device));
 
 function lowest(nt: Nt, device: Va): Va {
-  let at = device;
-  for (let below = attachedTo(nt, at); below !== nullVa; below = attachedTo(nt, at)) at = below;
-  return at;
+  let last = device;
+  for (const at of chain(device, nullVa, (above) => attachedTo(nt, above), 'a stack of devices')) last = at;
+  return last;
 }
 
 function shutdownRoutine(doc: string, isRegistered: boolean, isLast = false) {

@@ -1,6 +1,8 @@
 /** Loading and unloading a driver: DriverEntry, AddDevice-less legacy drivers, DriverUnload. */
+import { assert } from '../../base/errors.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
-import { ntInternals, ntRoutine } from '../declare/nt-routine.ts';
+import { BugCheck } from '../declare/bug-check.ts';
+import { Irql, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { PVOID, ULONG } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
@@ -10,13 +12,35 @@ import { UNICODE_STRING } from '../structures/strings.ts';
 
 const registryRoot = '\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\';
 
+/** The worker thread that loads and unloads drivers stops Windows if the driver does not come back as it was called. */
+function checkReturn(nt: Nt, name: string, driverRoutine: Va, worker: Va): void {
+  const { irql } = nt.cpu.state;
+  const { kernelApcDisable, specialApcDisable } = nt.scheduler.currentThread;
+  if (irql !== Irql.PASSIVE) {
+    throw new BugCheck(0xe1, [worker, irql, 0, 0], `${name} returned at IRQL ${irql}`, driverRoutine);
+  }
+  if (kernelApcDisable !== 0 || specialApcDisable !== 0) {
+    const disabled = ((specialApcDisable & 0xffff) * 0x1_0000 + (kernelApcDisable & 0xffff)) >>> 0;
+    const summary = `${name} returned with APCs disabled: a critical or guarded region was entered and not left`;
+    throw new BugCheck(0x01, [worker, 0, disabled, 1], summary, driverRoutine);
+  }
+}
+
 /** DriverEntry returned: INIT goes, devices are ready; or the image goes without DriverUnload. */
-function entryReturned(nt: Nt, driverObject: Va, registryPath: Va, status: number): Outcome {
+function entryReturned(nt: Nt, driverObject: Va, registryPath: Va, pathBuffer: Va, status: number): Outcome {
   const { memory, io } = nt;
-  const buffer = UNICODE_STRING.Buffer.get(memory, registryPath);
-  nt.pool.freeKernel(buffer);
+  nt.pool.freeKernel(pathBuffer);
   nt.pool.freeKernel(registryPath);
   io.drivers.setState(driverObject, { entryStatus: status });
+  const driver = io.drivers.get(driverObject);
+  assert(driver, 'a driver that is loading has its record');
+  const image = io.drivers.image(driver);
+  checkReturn(
+    nt,
+    'DriverEntry',
+    vaAdd(image.base, image.pe?.entryPointRva ?? 0),
+    nt.entries.routineVa('IopLoadDriver'),
+  );
   if (!ntSuccess(status)) {
     io.drivers.finishUnload(driverObject);
     return status;
@@ -24,8 +48,7 @@ function entryReturned(nt: Nt, driverObject: Va, registryPath: Va, status: numbe
   for (const { device } of io.devices.ofDriver(driverObject)) {
     DEVICE_OBJECT.Flags.set(memory, device, DEVICE_OBJECT.Flags.get(memory, device) & ~DeviceFlag.DeviceInitializing);
   }
-  const driver = io.drivers.get(driverObject);
-  if (driver) nt.images.discardInit(io.drivers.image(driver));
+  nt.images.discardInit(image);
   io.drivers.setState(driverObject, { state: 'loaded' });
   return STATUS_SUCCESS;
 }
@@ -42,12 +65,13 @@ export const ioDriverLoading = ntInternals({
       if (image?.pe?.entryPointRva === undefined) return STATUS_INVALID_DEVICE_REQUEST;
       const { driverObject, serviceName } = nt.io.drivers.create(image, image.name);
       const registryPath = nt.pool.allocateKernel(UNICODE_STRING.sizeBytes, 'IoRp');
-      nt.io.drivers.writeString(registryPath, registryRoot + serviceName);
+      const pathBuffer = nt.io.drivers.writeString(registryPath, registryRoot + serviceName);
       const entry = vaAdd(image.base, image.pe.entryPointRva);
-      return callGuest(entry, [driverObject, registryPath], 'driverEntryReturned', [driverObject, registryPath]);
+      const record = [driverObject, registryPath, pathBuffer];
+      return callGuest(entry, [driverObject, registryPath], 'driverEntryReturned', record);
     },
     resume: {
-      driverEntryReturned: (nt, call) => entryReturned(nt, call.va(0), call.va(1), call.status),
+      driverEntryReturned: (nt, call) => entryReturned(nt, call.va(0), call.va(1), call.va(2), call.status),
     },
   }),
   /** Calls DriverUnload and lets the image go, as NtUnloadDriver has it done in a system thread. */
@@ -62,10 +86,11 @@ export const ioDriverLoading = ntInternals({
       if (unload === nullVa || driver === undefined) return STATUS_INVALID_DEVICE_REQUEST;
       nt.io.drivers.setState(DriverObject, { state: 'unloading' });
       nt.events.emit('driverUnloading', { image: nt.io.drivers.image(driver), driverObject: DriverObject });
-      return callGuest(unload, [DriverObject], 'unloadReturned', [DriverObject]);
+      return callGuest(unload, [DriverObject], 'unloadReturned', [DriverObject, unload]);
     },
     resume: {
       unloadReturned: (nt, call) => {
+        checkReturn(nt, 'DriverUnload', call.va(1), nt.entries.routineVa('IopUnloadDriver'));
         nt.io.drivers.finishUnload(call.va(0));
         return STATUS_SUCCESS;
       },

@@ -46,7 +46,7 @@ export class FileObjects {
     const { memory, pool } = this.nt;
     const device = this.device(file);
     const name = UNICODE_STRING.Buffer.get(memory, FILE_OBJECT.FileName.at(file));
-    if (name !== nullVa) pool.freeKernel(name);
+    if (name !== nullVa) pool.freeAny(name);
     pool.freeKernel(file);
     this.nt.io.devices.changeReferenceCount(device, -1);
   }

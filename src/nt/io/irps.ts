@@ -5,6 +5,7 @@ import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import { Access } from '../../engine/memory/layout.ts';
 import { BugCheck } from '../declare/bug-check.ts';
 import type { Call } from '../declare/call.ts';
+import { chain } from '../declare/chain.ts';
 import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { tagOf } from '../ex/pool.ts';
 import { raiseToDispatch, spinning } from '../ke/spin-locks.ts';
@@ -241,11 +242,9 @@ export class Irps {
   }
 
   private releaseMdls(first: Va): void {
-    for (let mdl = first; mdl !== nullVa; ) {
-      const next = MDL.Next.get(this.nt.memory, mdl);
-      this.nt.mdls.release(mdl);
-      mdl = next;
-    }
+    // All of them first: what is released may be unmapped.
+    const mdls = [...chain(first, nullVa, (at) => MDL.Next.get(this.nt.memory, at), "an IRP's MDLs")];
+    for (const mdl of mdls) this.nt.mdls.release(mdl);
   }
 
   /** Buffered output goes to the caller, unless the request failed with an error. */

@@ -1,5 +1,7 @@
 /** KDEVICE_QUEUE: entries of requests that wait while a device is busy. */
+
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import { chain } from '../declare/chain.ts';
 import type { Nt } from '../nt.ts';
 import { KDEVICE_QUEUE, KDEVICE_QUEUE_ENTRY, LIST_ENTRY } from '../structures/ke.ts';
 
@@ -17,6 +19,13 @@ export function initialiseDeviceQueue(nt: Nt, queue: Va): void {
   KDEVICE_QUEUE.Busy.set(memory, queue, 0);
 }
 
+const queueName = 'a device queue';
+
+function find(entries: Iterable<Va>, isWanted: (entry: Va) => boolean): Va | undefined {
+  for (const entry of entries) if (isWanted(entry)) return entry;
+  return undefined;
+}
+
 /** Inserts behind the entries with the same or a smaller key (at the end without one); false if the device was idle. */
 export function insertDeviceQueue(nt: Nt, queue: Va, entry: Va, key: number | undefined): boolean {
   const { memory } = nt;
@@ -29,9 +38,12 @@ export function insertDeviceQueue(nt: Nt, queue: Va, entry: Va, key: number | un
   let after = LIST_ENTRY.Blink.get(memory, head);
   if (key !== undefined) {
     KDEVICE_QUEUE_ENTRY.SortKey.set(memory, entry, key);
-    while (after !== head && KDEVICE_QUEUE_ENTRY.SortKey.get(memory, after) > key) {
-      after = LIST_ENTRY.Blink.get(memory, after);
-    }
+    const isBefore = (at: Va): boolean => KDEVICE_QUEUE_ENTRY.SortKey.get(memory, at) <= key;
+    after =
+      find(
+        chain(after, head, (at) => LIST_ENTRY.Blink.get(memory, at), queueName),
+        isBefore,
+      ) ?? head;
   }
   const next = LIST_ENTRY.Flink.get(memory, after);
   LIST_ENTRY.Flink.set(memory, entry, next);
@@ -53,10 +65,12 @@ export function removeDeviceQueue(nt: Nt, queue: Va, key?: number): Va {
   }
   let entry = first;
   if (key !== undefined) {
-    while (entry !== head && KDEVICE_QUEUE_ENTRY.SortKey.get(memory, entry) < key) {
-      entry = LIST_ENTRY.Flink.get(memory, entry);
-    }
-    if (entry === head) entry = first;
+    const isNext = (at: Va): boolean => KDEVICE_QUEUE_ENTRY.SortKey.get(memory, at) >= key;
+    entry =
+      find(
+        chain(first, head, (at) => LIST_ENTRY.Flink.get(memory, at), queueName),
+        isNext,
+      ) ?? first;
   }
   unlink(nt, entry);
   return entry;

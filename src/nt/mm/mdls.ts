@@ -2,11 +2,13 @@
  * Memory descriptor lists. What an MDL describes stands in guest memory, where drivers read and change it; who locked
  * or mapped it, in stores. (wdm.h; `using-mdls.md` of the driver docs.)
  */
+
 import type { StoreMap } from '../../base/store.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import { Access, PageFlag, pageSize } from '../../engine/memory/layout.ts';
 import { BugCheck } from '../declare/bug-check.ts';
 import type { Call, ResumedCall } from '../declare/call.ts';
+import { chain } from '../declare/chain.ts';
 import { tagOf } from '../ex/pool.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_SUCCESS } from '../ntstatus.ts';
@@ -245,11 +247,9 @@ export class Mdls {
   }
 
   private last(first: Va): Va {
-    let mdl = first;
-    for (let next = MDL.Next.get(this.nt.memory, mdl); next !== nullVa; next = MDL.Next.get(this.nt.memory, mdl)) {
-      mdl = next;
-    }
-    return mdl;
+    let last = first;
+    for (const mdl of chain(first, nullVa, (at) => MDL.Next.get(this.nt.memory, at), "an IRP's MDLs")) last = mdl;
+    return last;
   }
 }
 

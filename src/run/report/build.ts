@@ -180,12 +180,13 @@ function violations(machine: Machine, stacks: CallStackReader): Violation[] {
   const end = machine.nt.end.value;
   if (end?.kind !== 'bug-check' || (end.bugCheck.code === 0xc4 && end.bugCheck.parameters[0] === 0x62)) return [];
   const stack = stacks.read(end.stack);
+  const { routine } = end.bugCheck;
   return [
     {
       kind: 'bug-check',
       bugCheck: reportBugCheck(end.bugCheck),
       summary: end.bugCheck.summary,
-      site: stacks.driverSite(stack),
+      site: stacks.driverSite(stack) ?? (routine === undefined ? null : stacks.driverSite(stacks.read([routine]))),
       stack,
     },
   ];
