@@ -188,16 +188,14 @@ export function readResumeFrame(nt: Nt, frame: Va): { stack: Va; record: number[
 
 /** FNV-1a over 32-bit halves. */
 function seal(frame: Va, bytes: number, words: readonly number[]): number {
-  let hash = 0x811c_9dc5;
-  const add = (half: number): void => {
-    hash = Math.imul(hash ^ half, 0x0100_0193);
-  };
-  add(frame);
-  add(bytes);
+  let hash = mix(mix(0x811c_9dc5, frame), bytes);
   for (let index = 0; index < words.length; index++) {
     const word = words[index] as number;
-    add(word);
-    add(Math.floor(word / 0x1_0000_0000));
+    hash = mix(mix(hash, word), Math.floor(word / 0x1_0000_0000));
   }
   return hash >>> 0;
+}
+
+function mix(hash: number, half: number): number {
+  return Math.imul(hash ^ half, 0x0100_0193);
 }
