@@ -98,6 +98,41 @@ describe('jump tables', () => {
     expect(machine.cpu.moduleCount).toBe(1);
   });
 
+  test.each([
+    ['start', 50302n],
+    ['case2', 60301n],
+  ])('the table in a register outside of the loop, first met at %s', (entry, expected) => {
+    const machine = new CpuMachine(`
+    start: mov rdx, ${dataVa}
+      xor ebx, ebx
+      jmp test
+    loop: movsxd rax, dword ptr [rdx+rcx*4]
+      add rax, rdx
+      jmp rax
+    case0: add ebx, 1
+      jmp next
+    case1: add ebx, 100
+      jmp next
+    case2: add ebx, 10000
+    next: inc esi
+    test: movzx ecx, byte ptr [rdi+rsi]
+      cmp ecx, 2
+      jbe loop
+      mov eax, ebx
+      ret`);
+    ['case0', 'case1', 'case2'].forEach((label, index) => {
+      machine.memory.writeU32((dataVa + index * 4) as Va, (machine.at(label) - dataVa) >>> 0);
+    });
+    machine.memory.writeBytes((dataVa + 0x100) as Va, Uint8Array.of(0, 1, 2, 2, 1, 2, 0, 1, 2, 2, 9));
+    machine.cpu.functionRangesOf = () => [{ start: codeVa, end: (codeVa + 0x100) as Va }];
+    machine.set('rdi', dataVa + 0x100);
+    machine.set('rdx', dataVa);
+    machine.cpu.state.rip = machine.at(entry);
+    expect(machine.run()).toEqual({ kind: 'host' });
+    expect(machine.get('rax')).toBe(expected);
+    expect(machine.cpu.moduleCount).toBe(1);
+  });
+
   test('a table that changes', () => {
     const { code, fill } = compilers['clang, distances from the table']!;
     const machine = new CpuMachine(code + cases);

@@ -4,7 +4,8 @@
  * The instructions before the jump are followed with the sets of values that registers can have: an index that was
  * compared with a bound has the values 0..bound, a load through it the values that stand in memory, and so on. That
  * covers what MSVC (image base + 32-bit offsets, also through a byte table), clang and gcc (table + 32-bit distances)
- * make. The result is a guess that the translated code checks, so a table that changes does no harm.
+ * make. Of the ways that lead to the jump one is followed. The result is a guess that the translated code checks, so
+ * another way or a table that changes does no harm.
  */
 import { type Va, vaFromU64 } from '../../base/va.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
@@ -19,7 +20,10 @@ export interface JumpTable {
 
 const maxEntries = 1024;
 
-/** The table behind the indirect jump at the end of `history`; undefined if the code is not recognised. */
+/** What a function need not preserve: RAX, RCX, RDX, R8 to R11. */
+const volatileRegisters = [0, 1, 2, 8, 9, 10, 11];
+
+/** The table behind the indirect jump at the end of `history`, one way to it; undefined if the code is not recognised. */
 export function findJumpTable(
   history: readonly Instruction[],
   isInside: (va: Va) => boolean,
@@ -29,7 +33,10 @@ export function findJumpTable(
   const operand = jump?.operands[0];
   if (!operand) return undefined;
   const values = new ValueSets(memory);
-  for (const instruction of history.slice(0, -1)) values.step(instruction);
+  for (let at = 0; at < history.length - 1; at++) {
+    const instruction = history[at] as Instruction;
+    values.step(instruction, history[at + 1]?.va !== instruction.next);
+  }
   const targets = values.of(operand);
   if (!targets || targets.length < 2) return undefined;
   const inside = [...new Set(targets)].filter((va) => isInside(va as Va)).sort((a, b) => a - b) as Va[];
@@ -60,15 +67,25 @@ class ValueSets {
     return 'values' in value ? value.values : this.range(value.unknown);
   }
 
-  step(instruction: Instruction): void {
+  /** `isTaken`: whether the instruction is a jump and the way goes on at its target. */
+  step(instruction: Instruction, isTaken: boolean): void {
     const [first, second] = instruction.operands;
+    switch (instruction.flow) {
+      case 'branch':
+        this.bound(instruction.condition, isTaken);
+        return;
+      case 'jump':
+        return;
+      case 'call':
+      case 'indirect-call':
+        for (const register of volatileRegisters) this.registers.delete(register);
+        this.places.clear();
+        this.compared = undefined;
+        return;
+    }
     switch (instruction.mnemonic) {
       case Mnemonic.Cmp:
         this.compare(first, second);
-        return;
-      case Mnemonic.Ja:
-      case Mnemonic.Jae:
-        this.bound(instruction.condition);
         return;
       case Mnemonic.Cdqe:
       case Mnemonic.Nop:
@@ -128,11 +145,14 @@ class ValueSets {
     this.compared = { value: this.value(first, false), bound: second.value };
   }
 
-  /** Behind a jump that is taken if the compared value is above (or not below) the bound. */
-  private bound(condition: ConditionCode): void {
+  /** Behind a jump that tells that the compared value is below, or not above, the bound. */
+  private bound(condition: ConditionCode, isTaken: boolean): void {
     const compared = this.compared;
     if (!compared || !('unknown' in compared.value)) return;
-    const bound = condition === ConditionCode.a ? compared.bound : compared.bound - 1;
+    const isNotAbove = condition === (isTaken ? ConditionCode.be : ConditionCode.a);
+    const isBelow = condition === (isTaken ? ConditionCode.b : ConditionCode.ae);
+    if (!isNotAbove && !isBelow) return;
+    const bound = isNotAbove ? compared.bound : compared.bound - 1;
     if (bound >= 0 && bound < maxEntries) compared.value.unknown.bound = bound;
   }
 

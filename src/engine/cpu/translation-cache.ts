@@ -9,8 +9,8 @@ import { type Va, vaLow } from '../../base/va.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import { Access, PageFlag, pageSize } from '../memory/layout.ts';
 import type { ExitSite } from './exit-site.ts';
-import { InstructionReader } from './instruction.ts';
-import { findJumpTable } from './jump-table.ts';
+import { type Instruction, InstructionReader } from './instruction.ts';
+import { findJumpTable, type JumpTable } from './jump-table.ts';
 import { dispatchEntryOf } from './translate-control.ts';
 import { type Callee, translateUnit, type UnitEnvironment } from './translate-unit.ts';
 import { codeLineBytes, discoverUnit, edgesOf, type Unit, type UnitSource, type VaRange } from './unit.ts';
@@ -69,6 +69,10 @@ export class TranslationCache {
   private readonly linesOfFrame = new Map<number, Set<number>>();
   private readonly sitesOfUnit: (readonly ExitSite[] | undefined)[] = [];
   private readonly droppedUnits: number[] = [];
+  /** Jump tables by the address of the jump. */
+  private readonly tables = new Map<Va, JumpTable>();
+  /** Roots of units that were searched for tables. */
+  private readonly searched = new Set<Va>();
   /** Grows whenever translations are dropped. */
   dropCount = 0;
   /** Modules made since the start. */
@@ -96,7 +100,7 @@ export class TranslationCache {
     this.source = {
       reader: this.reader,
       rangesOf: (va) => this.rangesOf(va),
-      tableAt: (history, isInside) => findJumpTable(history, isInside, memory),
+      tableAt: (history, isInside) => this.tableAt(history, isInside),
     };
   }
 
@@ -175,7 +179,7 @@ export class TranslationCache {
       }
       return;
     }
-    const page = (Math.floor(va / pageSize) * pageSize) as Va;
+    const page = pageOf(va);
     for (const module of this.modulesOfPage.get(page) ?? []) this.drop(module);
   }
 
@@ -192,7 +196,7 @@ export class TranslationCache {
 
   /** The unit at `va` and those that it calls, as far as they are not translated. */
   private cluster(va: Va): Unit[] | undefined {
-    const first = discoverUnit(va, this.source);
+    const first = this.discover(va);
     if (startsUnfetchable(first)) return undefined;
     const units = [first];
     const seen = new Set([va]);
@@ -204,13 +208,38 @@ export class TranslationCache {
         }
         if (seen.has(callee) || this.modules.has(callee) || this.isHost(callee)) continue;
         seen.add(callee);
-        const unit = discoverUnit(callee, this.source);
+        const unit = this.discover(callee);
         if (startsUnfetchable(unit)) continue;
         instructions += instructionCount(unit);
         units.push(unit);
       }
     }
     return units;
+  }
+
+  private discover(va: Va): Unit {
+    this.searched.add(va);
+    return discoverUnit(va, this.source);
+  }
+
+  /**
+   * A unit rooted in the middle of a function may lack what the jump depends on, a table's address that a loop keeps in a
+   * register for example. Then the whole function is looked at.
+   */
+  private tableAt(history: readonly Instruction[], isInside: (va: Va) => boolean): JumpTable | undefined {
+    const jump = history[history.length - 1]?.va;
+    if (jump === undefined) return undefined;
+    const known = this.tables.get(jump);
+    if (known) return known;
+    const found = findJumpTable(history, isInside, this.memory);
+    if (found) {
+      this.tables.set(jump, found);
+      return found;
+    }
+    const start = this.rangesOf(jump)?.[0]?.start;
+    if (start === undefined || this.searched.has(start)) return undefined;
+    this.discover(start);
+    return this.tables.get(jump);
   }
 
   private build(units: readonly Unit[]): void {
@@ -307,7 +336,13 @@ export class TranslationCache {
       if (!this.modulesOfFrame.has(frame)) this.linesOfFrame.delete(frame);
     }
     this.droppedUnits.push(...module.unitIds);
+    for (const jump of this.tables.keys()) if (module.pages.has(pageOf(jump))) this.tables.delete(jump);
+    for (const start of this.searched) if (module.pages.has(pageOf(start))) this.searched.delete(start);
   }
+}
+
+function pageOf(va: Va): Va {
+  return (Math.floor(va / pageSize) * pageSize) as Va;
 }
 
 function startsUnfetchable(unit: Unit): boolean {

@@ -54,7 +54,29 @@ export const codeLineBytes = 64;
 export interface UnitSource {
   readonly reader: InstructionReader;
   readonly rangesOf: (va: Va) => readonly VaRange[] | undefined;
+  /** The table of the jump at the end of a way through the unit. */
   readonly tableAt: (history: readonly Instruction[], isInside: (va: Va) => boolean) => JumpTable | undefined;
+}
+
+/** A straight line of instructions as it was decoded, and the one that led to it. */
+interface Line {
+  readonly before: Line | undefined;
+  /** So many instructions of `before` stand before this line. */
+  readonly countBefore: number;
+  readonly instructions: Instruction[];
+}
+
+/** An indirect jump is looked at with so many instructions before it, or some more. */
+const maxHistory = 300;
+
+function historyOf(line: Line): readonly Instruction[] {
+  const parts: (readonly Instruction[])[] = [line.instructions];
+  let count = line.instructions.length;
+  for (let at = line; at.before && count < maxHistory; at = at.before) {
+    parts.push(at.before.instructions.slice(0, at.countBefore));
+    count += at.countBefore;
+  }
+  return parts.reverse().flat();
 }
 
 const maxInstructions = 12_000;
@@ -145,7 +167,7 @@ class Discovery {
   private readonly decoded = new Map<Va, Decoded>();
   private readonly leaders = new Set<Va>();
   private readonly tables = new Map<Va, JumpTable>();
-  private readonly work: Va[] = [];
+  private readonly work: { readonly va: Va; readonly line: Line }[] = [];
   private readonly pages = new Set<Va>();
   private readonly lines = new Set<number>();
   private readonly ranges: readonly VaRange[] | undefined;
@@ -158,8 +180,8 @@ class Discovery {
   }
 
   run(): Unit {
-    this.lead(this.root);
-    for (let va = this.work.pop(); va !== undefined; va = this.work.pop()) this.trace(va);
+    this.lead(this.root, undefined);
+    for (let next = this.work.pop(); next !== undefined; next = this.work.pop()) this.trace(next.va, next.line);
     const starts = [...this.leaders].filter((va) => va !== this.root).sort((a, b) => a - b);
     starts.unshift(this.root);
     const indexOf = new Map(starts.map((va, index) => [va, index]));
@@ -167,10 +189,10 @@ class Discovery {
     return { root: this.root, blocks, pages: this.pages, lines: this.lines, isStep: this.isStep };
   }
 
-  private lead(va: Va): void {
+  private lead(va: Va, before: Line | undefined): void {
     if (!this.leaders.has(va)) {
       this.leaders.add(va);
-      this.work.push(va);
+      this.work.push({ va, line: { before, countBefore: before?.instructions.length ?? 0, instructions: [] } });
     }
   }
 
@@ -185,13 +207,12 @@ class Discovery {
     return this.isInside(va) && (this.leaders.has(va) || this.decoded.has(va) || this.decoded.size < maxInstructions);
   }
 
-  private follow(va: Va): void {
-    if (this.canFollow(va)) this.lead(va);
+  private follow(va: Va, from: Line): void {
+    if (this.canFollow(va)) this.lead(va, from);
   }
 
   /** Decodes from a leader to the end of the straight line. */
-  private trace(start: Va): void {
-    const history: Instruction[] = [];
+  private trace(start: Va, line: Line): void {
     for (let va = start; ; ) {
       if (this.decoded.has(va)) {
         // Reached another way before: either it is the start of a block already or becomes one.
@@ -202,32 +223,32 @@ class Discovery {
       this.decoded.set(va, instruction);
       this.notePages(va, instruction);
       if ('faultVa' in instruction) return;
-      history.push(instruction);
+      line.instructions.push(instruction);
       const [operand] = instruction.operands;
       const target = operand?.kind === 'target' ? operand.va : undefined;
       if (isHostInstruction(instruction)) {
-        this.follow(instruction.next);
+        this.follow(instruction.next, line);
         return;
       }
       switch (instruction.flow) {
         case 'jump':
-          if (target !== undefined) this.follow(target);
+          if (target !== undefined) this.follow(target, line);
           return;
         case 'branch':
-          if (target !== undefined) this.follow(target);
-          this.follow(instruction.next);
+          if (target !== undefined) this.follow(target, line);
+          this.follow(instruction.next, line);
           // Going on here keeps the history that a jump table after the bounds check needs.
           if (!this.canFollow(instruction.next) || this.decoded.has(instruction.next)) return;
           break;
         case 'call':
         case 'indirect-call':
-          this.follow(instruction.next);
+          this.follow(instruction.next, line);
           return;
         case 'indirect-jump': {
-          const table = this.isStep ? undefined : this.source.tableAt(history, (at) => this.isInside(at));
+          const table = this.isStep ? undefined : this.source.tableAt(historyOf(line), (at) => this.isInside(at));
           if (table) {
             this.tables.set(instruction.va, table);
-            for (const at of table.targets) this.follow(at);
+            for (const at of table.targets) this.follow(at, line);
           }
           return;
         }
