@@ -207,7 +207,7 @@ const countedKinds = ['pool', 'mdl', 'irp', 'workitem', 'string'];
 function expectations() {
   return {
     about:
-      'Written by drivers/build.mjs from samples.mjs and the leak comments in the sources. Empty steps: no --do. null: not checked.',
+      'Written by drivers/build.mjs from samples.mjs and the leak comments in the sources. Empty steps: no --do. null: not checked; a step whose status is null is not answered.',
     drivers: samples.map((sample) => {
       const declared = leaksOf(sample);
       return {

@@ -56,6 +56,7 @@ const DEVICE_CONFIGURATION_ERROR = '0xC0000182';
 const NOT_FOUND = '0xC0000225';
 const NO_MORE_ENTRIES = '0x8000001A';
 
+/** A step and what it answers; status null: the machine stops before it answers. */
 const step = (text, status = SUCCESS, information, output) => ({ step: text, status, information, output });
 
 const POST = 'ioctl 0x222080';
@@ -163,6 +164,30 @@ const resourceSteps = (device, names) => [
 const resourceNames = Object.keys(resourceRounds);
 /** A device that stays keeps the driver loaded, so it is tried alone. */
 const unloadable = resourceNames.filter((name) => name !== 'device');
+
+/** The calls of pool-calls in the order of their control codes; for each what stops the bad driver, and where. */
+const poolCalls = {
+  AllocateNothing: ['0xC4', '0x0'],
+  AllocatePagedHigh: ['0xC4', '0x1'],
+  AllocateNonPagedHigh: ['0xC4', '0x2'],
+  FreeUnknown: ['0xC4', '0x10'],
+  FreePagedHigh: ['0xC4', '0x11'],
+  FreeNonPagedHigh: ['0xC4', '0x12'],
+  FreeTwice: ['0xC4', '0x13'],
+  FreeLargeTwice: ['0xC4', '0x13'],
+  FreeMiddle: ['0xC4', '0x16'],
+  FreeWithOtherTag: ['0xC2', '0xa'],
+  AllocateWithoutTag: ['0xC2', '0x9b'],
+  AllocateBig: ['0xC2', '0x9c'],
+  AllocateWithBareTag: ['0xC2', '0x9d'],
+  FreeWithTimer: ['0xC4', '0x15'],
+  FreeWithResource: ['0xC4', '0x17'],
+  FreeIrpAsPool: ['0xC4', '0x105'],
+  AllocateQuotaInDpc: ['0xC4', '0x10b', 'ChargeInDpc'],
+};
+const poolCallNames = Object.keys(poolCalls);
+const poolCallStep = (name, status) =>
+  step(`ioctl 0x${(0x222280 + 4 * poolCallNames.indexOf(name)).toString(16)}`, status);
 
 /** A run: `do` empty means that no `--do` is given. */
 const run = (name, verdict, steps = [], more = {}) => ({ name, verdict, steps, ...more });
@@ -289,6 +314,32 @@ export const samples = [
         driverEntryStatus: null,
         bugCheck: { code: '0x7F', parameter1: '0x8', allocations: null },
       }),
+    ],
+  },
+  {
+    name: 'bad-pool-calls',
+    folder: 'test/drivers',
+    compiler: 'gcc',
+    twin: 'clean-pool-calls',
+    runs: poolCallNames.map((name) => {
+      const [code, parameter1, inFunction = name] = poolCalls[name];
+      return run(name, 'violation', [step('open \\Device\\BadPoolCalls'), poolCallStep(name, null)], {
+        bugCheck: { code, parameter1, allocations: null, function: inFunction },
+      });
+    }),
+  },
+  {
+    name: 'clean-pool-calls',
+    folder: 'test/drivers',
+    compiler: 'gcc',
+    twin: 'bad-pool-calls',
+    runs: [
+      run('load', 'clean'),
+      run('all', 'clean', [
+        step('open \\Device\\CleanPoolCalls'),
+        ...[...poolCallNames, ...poolCallNames].map((name) => poolCallStep(name, SUCCESS)),
+        step('close'),
+      ]),
     ],
   },
   { name: 'poolbench', folder: 'test/drivers', compiler: 'gcc', twin: null, runs: [run('load', 'clean')] },

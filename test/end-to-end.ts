@@ -9,6 +9,7 @@ export const repository = fileURLToPath(new URL('..', import.meta.url));
 
 export interface ExpectedStep {
   readonly step: string;
+  /** Null: the machine stops before the step is answered. */
   readonly status: string | null;
   readonly information: number | null;
   readonly output: string | null;
@@ -35,6 +36,8 @@ export interface ExpectedRun {
     readonly code: string;
     readonly parameter1: string;
     readonly allocations: number | null;
+    /** In which the driver was stopped. */
+    readonly function?: string;
   } | null;
   readonly leaks: readonly ExpectedLeak[];
 }

@@ -5,6 +5,7 @@ import { parsePe } from '../src/image/pe/index.ts';
 import { BugCheck } from '../src/nt/declare/bug-check.ts';
 import { Call } from '../src/nt/declare/call.ts';
 import { isAction, type Outcome } from '../src/nt/declare/outcome.ts';
+import { proceed } from '../src/nt/host-entries.ts';
 import type { KernelImage } from '../src/nt/mm/kernel-image.ts';
 import { Nt, type NtOptions } from '../src/nt/nt.ts';
 import { type BuildPe, buildPe } from './pe-builder.ts';
@@ -24,7 +25,7 @@ export class KernelCaller {
     this.nt.cpu.state.rip = vaAdd(this.image.base, 0x1000);
   }
 
-  /** What the routine's body answers to a call from the driver. */
+  /** What the routine answers to a call from the driver, with the hooks that are set. */
   outcome(name: string, ...args: readonly (number | bigint | boolean)[]): Outcome {
     const { nt } = this;
     const entry = nt.entries.routine(name);
@@ -41,7 +42,13 @@ export class KernelCaller {
     for (const [index, [parameter, type]] of Object.entries(entry.routine.params).entries()) {
       values[parameter] = type.read(call, index);
     }
-    return entry.routine.body(nt, values as never, call);
+    for (const hook of entry.hooks) {
+      const instead = hook.before?.(nt, call) ?? proceed;
+      if (instead !== proceed) return instead;
+    }
+    const outcome = entry.routine.body(nt, values as never, call);
+    if (!isAction(outcome)) for (const hook of entry.hooks) hook.after?.(nt, call, outcome);
+    return outcome;
   }
 
   /** As {@link outcome}, of a routine that returns at once; VOID is 0. */

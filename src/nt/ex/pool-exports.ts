@@ -27,7 +27,7 @@ const raisesIf = (poolType: number): boolean => (poolType & PoolTypeModifier.Rai
 const quotaRaises = (poolType: number): boolean => (poolType & PoolTypeModifier.QuotaFailInsteadOfRaise) === 0;
 
 /** The POOL_TYPE that POOL_FLAGS name; undefined if they name none or several. */
-function poolTypeOfFlags(flags: bigint): number | undefined {
+export function poolTypeOfFlags(flags: bigint): number | undefined {
   const kinds = flags & (PoolFlag.NonPaged | PoolFlag.NonPagedExecute | PoolFlag.Paged);
   const cacheAligned = (flags & PoolFlag.CacheAligned) !== 0n ? PoolType.NonPagedPoolCacheAligned : 0;
   if (kinds === PoolFlag.NonPaged) return PoolType.NonPagedPoolNx | cacheAligned;

@@ -115,8 +115,8 @@ export class Pool {
    * No caller: the kernel frees what a driver handed over to it.
    */
   free(va: Va, tag: number, caller: Caller | undefined): undefined {
-    const block = this.blocks.get(va);
-    if (block === undefined || block.kind === kernelKind) throw this.badFree(va);
+    const block = this.driverBlockAt(va);
+    if (block === undefined) throw this.badFree(va);
     if (tag !== 0 && block.tag !== 0 && (tag & 0x7fff_ffff) !== (block.tag & 0x7fff_ffff)) {
       throw new BugCheck(
         0xc2,
@@ -150,6 +150,12 @@ export class Pool {
 
   blockAt(va: Va): PoolBlock | undefined {
     return this.blocks.get(va);
+  }
+
+  /** As {@link blockAt}; undefined for the kernel's own memory. */
+  driverBlockAt(va: Va): PoolBlock | undefined {
+    const block = this.blocks.get(va);
+    return block?.kind === kernelKind ? undefined : block;
   }
 
   /** All blocks of the pools that drivers use. */

@@ -2,6 +2,7 @@
  * What the parameters of a bug check mean, in the layout of the debugger's `!analyze -v`: a heading, a sentence and one
  * line for each argument. The wording is ours; the meanings are those of the "Bug Check Code Reference".
  */
+import { poolCallMeanings } from './pool-call-arguments.ts';
 import type { ReportBugCheck } from './report.ts';
 
 type Meanings = readonly [string, string, string, string];
@@ -16,7 +17,10 @@ const access = '0 read, 1 write, 8 execute';
 const unloaded = 'the code of a driver that is no longer loaded was needed';
 
 /** By code alone, or by code and the parameter that tells the cases apart (`c4/62`). */
-const explanations: ReadonlyMap<string, Explanation> = new Map([
+const explanations: ReadonlyMap<string, Explanation> = new Map<string, Explanation>([
+  ...poolCallMeanings.map(
+    ([key, meanings]) => [key, { about: 'The driver called a pool routine wrongly.', meanings }] as const,
+  ),
   [
     'c4/62',
     {
