@@ -26,6 +26,8 @@ export interface NtEvents {
   irpCompleted: { readonly irp: Va; readonly status: number };
   /** IoWriteErrorLogEntry */
   errorLogged: { readonly object: Va; readonly errorCode: number };
+  /** A routine that takes steps before it answers gave a driver a reference, which the driver has to drop. */
+  referenceGiven: { readonly object: Va; readonly image: KernelImage | undefined };
   threadCreated: { readonly thread: Va };
   threadTerminated: { readonly thread: Va };
 }

@@ -7,7 +7,7 @@ export type Act =
   | Step
   | { readonly verb: 'load' }
   | { readonly verb: 'tour' }
-  | { readonly verb: 'end-of-process' | 'end-of-requests' };
+  | { readonly verb: 'end-of-process' | 'end-of-requests' | 'aftermath' };
 
 /** A file that the requesting process has open. */
 export interface OpenFile {

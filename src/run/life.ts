@@ -2,9 +2,11 @@
  * A driver's life: load, the scenario's steps, the requesting process's end, unload. Where the life stands is data in
  * the machine's stores, so that a life restored from a snapshot goes on.
  */
-import { assert, unreachable } from '../base/errors.ts';
+import { assert, PoolproofError, unreachable } from '../base/errors.ts';
 import type { StoreCell } from '../base/store.ts';
 import { nullVa, type Va } from '../base/va.ts';
+import { Access } from '../engine/memory/layout.ts';
+import { BugCheck } from '../nt/declare/bug-check.ts';
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import type { Nt, RunResult } from '../nt/nt.ts';
 import { ntSuccess, STATUS_INVALID_HANDLE, STATUS_PENDING, STATUS_SUCCESS } from '../nt/ntstatus.ts';
@@ -34,7 +36,13 @@ export class Life {
     const middle: readonly Act[] =
       steps === undefined ? [{ verb: 'tour' }] : steps.filter(({ verb }) => verb !== 'unload');
     this.cell = nt.stores.cell<LifeState>('run/life', {
-      plan: [{ verb: 'load' }, ...middle, { verb: 'end-of-process' }, { verb: 'unload', text: 'unload' }],
+      plan: [
+        { verb: 'load' },
+        ...middle,
+        { verb: 'end-of-process' },
+        { verb: 'unload', text: 'unload' },
+        { verb: 'aftermath' },
+      ],
       index: 0,
       stage: 'begin',
       request: undefined,
@@ -77,7 +85,7 @@ export class Life {
       } else if (this.state.stage === 'begin' && this.nt.io.files.hasDeferred) {
         this.closeDeferred();
       } else if (this.state.stage === 'begin') {
-        this.begin(this.act);
+        this.tryToBegin(this.act);
       } else {
         this.goOn();
       }
@@ -109,6 +117,17 @@ export class Life {
   }
 
   // ---- one act
+
+  private tryToBegin(act: Act): void {
+    try {
+      this.begin(act);
+    } catch (thrown) {
+      // What a request needs of the machine's memory a driver may have used up.
+      if (thrown instanceof BugCheck) this.nt.bugCheck(thrown);
+      else if (thrown instanceof PoolproofError) this.giveUp(thrown.message);
+      else throw thrown;
+    }
+  }
 
   private begin(act: Act): void {
     switch (act.verb) {
@@ -151,6 +170,9 @@ export class Life {
         return;
       case 'unload':
         this.unload();
+        return;
+      case 'aftermath':
+        this.change({ stage: 'calling', deadline: this.nt.clock.interruptTime + patience100ns });
         return;
       case 'start':
       case 'stop':
@@ -200,7 +222,7 @@ export class Life {
     if (act.verb === 'wait') {
       if (result === 'rest') this.nt.clock.advanceTo(deadline);
       this.answer(act.text, STATUS_SUCCESS);
-    } else if (act.verb === 'end-of-requests') {
+    } else if (act.verb === 'end-of-requests' || act.verb === 'aftermath') {
       // What still pends is no longer the thread's; closing its file may end it.
       this.next();
     } else if (result !== 'done') {
@@ -216,7 +238,8 @@ export class Life {
 
   private isDone(act: Act): boolean {
     const { stage, request, pending } = this.state;
-    if (act.verb === 'wait') return false;
+    // What the driver left to run after it was unloaded (a thread, a work item) shows in the time that follows.
+    if (act.verb === 'wait' || act.verb === 'aftermath') return false;
     if (act.verb === 'end-of-requests') return pending.every((one) => this.requester.isComplete(one));
     if (stage === 'calling') return this.nt.scheduler.thread(this.thread).state === 'idle';
     if (stage === 'waiting') return !this.isInUse || this.nt.io.files.hasDeferred;
@@ -246,7 +269,7 @@ export class Life {
   private returned(act: Act, status: number): void {
     switch (act.verb) {
       case 'load':
-        if (!ntSuccess(status)) this.change({ isOver: true });
+        if (!ntSuccess(status)) this.change({ plan: [act, { verb: 'aftermath' }], index: 0 });
         this.noteLoaded();
         this.next();
         return;
@@ -413,7 +436,10 @@ export class Life {
     if (driver === undefined || driver.state !== 'loaded') return;
     this.change({ madeDevices: this.nt.io.drivers.firstDevice(driver.driverObject) !== nullVa });
     const extension = DRIVER_OBJECT.DriverExtension.get(this.nt.memory, driver.driverObject);
-    if (DRIVER_EXTENSION.AddDevice.get(this.nt.memory, extension) === nullVa) return;
+    // The driver may have written over the pointer.
+    const { memory } = this.nt;
+    if (!memory.isAccessible(extension, DRIVER_EXTENSION.sizeBytes, Access.Read)) return;
+    if (DRIVER_EXTENSION.AddDevice.get(memory, extension) === nullVa) return;
     const reason =
       'the driver is plug and play (it has an AddDevice routine), and no device was added: plug and play is not supported yet';
     this.change({ reasons: [...this.state.reasons, reason] });

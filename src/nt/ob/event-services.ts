@@ -1,10 +1,12 @@
 /** Event objects: created by name or without one, set and waited for through handles. */
 import { nullVa, type Va } from '../../base/va.ts';
+import type { Call } from '../declare/call.ts';
 import { passiveOnly, upToDispatch } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { type Outcome, unsupported } from '../declare/outcome.ts';
 import { ACCESS_MASK, BOOLEAN, HANDLE, PVOID, pointerTo, ULONG } from '../declare/parameter-types.ts';
 import { dueTimeAt } from '../ke/clock.ts';
+import { holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import {
   STATUS_OBJECT_NAME_COLLISION,
@@ -66,8 +68,9 @@ function openOrCreate(nt: Nt, request: EventRequest): { readonly status: number;
 }
 
 /** Makes the handle, which takes over the reference. */
-function handleTo(nt: Nt, body: Va, access: number, isKernelHandle: boolean, handleAt: Va): void {
-  const handle = nt.objects.createHandle(body, access, isKernelHandle);
+function handleTo(call: Call, body: Va, access: number, isKernelHandle: boolean, handleAt: Va): void {
+  const { nt } = call;
+  const handle = nt.objects.createHandle(body, access, isKernelHandle, holderOf(nt, call));
   nt.objects.dereference(body);
   nt.memory.writeU64(handleAt, BigInt.asUintN(64, BigInt(handle)));
 }
@@ -80,23 +83,24 @@ interface CreateEvent {
   readonly InitialState: boolean;
 }
 
-function createEvent(nt: Nt, args: CreateEvent): Outcome {
+function createEvent(nt: Nt, args: CreateEvent, call: Call): Outcome {
   const attributes = readAttributes(nt, args.ObjectAttributes);
   if (attributes.isRelative) return unsupported('an event relative to a directory handle');
   const { status, body } = openOrCreate(nt, { ...attributes, type: args.EventType, isSignalled: args.InitialState });
   if (body === nullVa) return status;
-  handleTo(nt, body, args.DesiredAccess, (attributes.flags & objKernelHandle) !== 0, args.EventHandle);
+  handleTo(call, body, args.DesiredAccess, (attributes.flags & objKernelHandle) !== 0, args.EventHandle);
   return status;
 }
 
-function openEvent(nt: Nt, handleAt: Va, access: number, attributesAt: Va): Outcome {
+function openEvent(call: Call, handleAt: Va, access: number, attributesAt: Va): Outcome {
+  const { nt } = call;
   const { name, flags, isRelative } = readAttributes(nt, attributesAt);
   if (isRelative) return unsupported('an event relative to a directory handle');
   const found = nt.objects.lookup(name ?? '');
   if (found.object === undefined) return found.status;
   if (found.object.type !== 'Event') return STATUS_OBJECT_TYPE_MISMATCH;
   nt.objects.reference(found.object.body);
-  handleTo(nt, found.object.body, access, (flags & objKernelHandle) !== 0, handleAt);
+  handleTo(call, found.object.body, access, (flags & objKernelHandle) !== 0, handleAt);
   return STATUS_SUCCESS;
 }
 
@@ -148,7 +152,7 @@ const createRoutine = (doc: string) =>
       InitialState: BOOLEAN,
     },
     returns: 'NTSTATUS',
-    body: (nt, args) => createEvent(nt, args),
+    body: (nt, args, call) => createEvent(nt, args, call),
   });
 
 const openRoutine = (doc: string) =>
@@ -157,7 +161,7 @@ const openRoutine = (doc: string) =>
     irql: passiveOnly,
     params: { EventHandle: PVOID, DesiredAccess: ACCESS_MASK, ObjectAttributes: pattributes },
     returns: 'NTSTATUS',
-    body: (nt, args) => openEvent(nt, args.EventHandle, args.DesiredAccess, args.ObjectAttributes),
+    body: (_nt, args, call) => openEvent(call, args.EventHandle, args.DesiredAccess, args.ObjectAttributes),
   });
 
 const setRoutine = (doc: string, mode: Mode, change: (nt: Nt) => (event: Va) => number) =>
@@ -195,10 +199,10 @@ const namedEventRoutine = (doc: string, type: number) =>
     irql: passiveOnly,
     params: { EventName: pointerTo('UNICODE_STRING'), EventHandle: PVOID },
     returns: 'PVOID',
-    body: (nt, { EventName, EventHandle }) => {
+    body: (nt, { EventName, EventHandle }, call) => {
       const name = readUnicodeString(nt.memory, EventName);
       const { body } = openOrCreate(nt, { name, flags: objOpenIf, isRelative: false, type, isSignalled: true });
-      if (body !== nullVa) handleTo(nt, body, eventAllAccess, false, EventHandle);
+      if (body !== nullVa) handleTo(call, body, eventAllAccess, false, EventHandle);
       return body;
     },
   });

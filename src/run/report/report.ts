@@ -37,7 +37,8 @@ export type LeakKind =
   | 'contiguous'
   | 'noncached'
   | 'locked-pages'
-  | 'mapping';
+  | 'mapping'
+  | 'thread';
 
 /** All blocks of one kind, tag and pool type that one call stack left behind. */
 export interface Leak {

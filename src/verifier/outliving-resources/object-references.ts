@@ -1,7 +1,9 @@
 import type { StoreMap } from '../../base/store.ts';
 import { nullVa, type Va, vaFromHalves } from '../../base/va.ts';
 import type { Call } from '../../nt/declare/call.ts';
+import type { Outcome } from '../../nt/declare/outcome.ts';
 import { proceed } from '../../nt/host-entries.ts';
+import type { KernelImage } from '../../nt/mm/kernel-image.ts';
 import type { Nt } from '../../nt/nt.ts';
 import { ntSuccess } from '../../nt/ntstatus.ts';
 
@@ -32,8 +34,11 @@ const droppedByArgument: Readonly<Record<string, number>> = {
 const takenThroughPointer: Readonly<Record<string, number>> = {
   ObReferenceObjectByHandle: 4,
   ObReferenceObjectByHandleWithTag: 5,
-  IoGetDeviceObjectPointer: 2,
+  PsLookupProcessByProcessId: 1,
+  PsLookupThreadByThreadId: 1,
 };
+/** Routines that return the object. */
+const takenByResult = ['IoGetAttachedDeviceReference', 'IoGetLowerDeviceObject', 'IoGetDeviceAttachmentBaseRef'];
 
 /** Follows the references that drivers take and drop themselves (those that the kernel takes for them are its own). */
 export class ObjectReferences {
@@ -44,10 +49,14 @@ export class ObjectReferences {
     this.nt = nt;
     this.held = nt.stores.map('verifier/object-references');
     for (const [name, index] of Object.entries(takenByArgument)) {
-      this.after(name, (call) => this.take(call, argument(call, index)));
+      this.after(name, (image, call) => this.take(image, argument(call, index)));
     }
+    for (const name of takenByResult) this.after(name, (image, _call, result) => this.take(image, result as Va));
+    nt.events.on('referenceGiven', ({ object, image }) => {
+      if (image !== undefined) this.take(image, object);
+    });
     for (const [name, index] of Object.entries(takenThroughPointer)) {
-      this.after(name, (call) => this.take(call, nt.memory.readVa(argument(call, index))));
+      this.after(name, (image, call) => this.take(image, nt.memory.readVa(argument(call, index))));
     }
     for (const [name, index] of Object.entries(droppedByArgument)) {
       nt.entries.routine(name)?.hooks.push({
@@ -63,17 +72,16 @@ export class ObjectReferences {
     return [...this.held.values()].filter((held) => held.imageIndex === imageIndex);
   }
 
-  private after(name: string, body: (call: Call) => void): void {
+  private after(name: string, body: (image: KernelImage, call: Call, result: Outcome) => void): void {
     this.nt.entries.routine(name)?.hooks.push({
       after: (_nt, call, result) => {
         const isStatus = this.nt.entries.routine(name)?.routine.returns === 'NTSTATUS';
-        if (call.image !== undefined && (!isStatus || ntSuccess(Number(result)))) body(call);
+        if (call.image !== undefined && (!isStatus || ntSuccess(Number(result)))) body(call.image, call, result);
       },
     });
   }
 
-  private take(call: Call, object: Va): void {
-    const imageIndex = call.image?.index ?? 0;
+  private take({ index: imageIndex }: KernelImage, object: Va): void {
     const record = this.nt.objects.get(object);
     if (object === nullVa || record === undefined) return;
     const key = `${imageIndex} ${object}`;

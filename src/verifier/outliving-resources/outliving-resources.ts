@@ -1,6 +1,6 @@
 /**
- * What outlives the driver besides pool: devices, symbolic links, handles, object references, memory and mappings of
- * the memory manager. Windows looks for none of these at unload; each is a leak all the same.
+ * What outlives the driver besides pool: devices, symbolic links, handles, object references, threads, memory and
+ * mappings of the memory manager. Windows looks for none of these at unload; each is a leak all the same.
  */
 import type { Va } from '../../base/va.ts';
 import { pageSize } from '../../engine/memory/layout.ts';
@@ -16,7 +16,8 @@ export type ResourceKind =
   | 'contiguous'
   | 'noncached'
   | 'locked-pages'
-  | 'mapping';
+  | 'mapping'
+  | 'thread';
 
 export interface OutlivingResource {
   readonly kind: ResourceKind;
@@ -39,7 +40,13 @@ export class OutlivingResources {
 
   /** What the driver left behind; asked after its image went. */
   ofImage(image: KernelImage): OutlivingResource[] {
-    return [...this.named(image), ...this.handles(image), ...this.objectReferences(image), ...this.memory(image)];
+    return [
+      ...this.named(image),
+      ...this.handles(image),
+      ...this.objectReferences(image),
+      ...this.threads(image),
+      ...this.memory(image),
+    ];
   }
 
   private named({ index }: KernelImage): OutlivingResource[] {
@@ -72,6 +79,19 @@ export class OutlivingResources {
           (stack): OutlivingResource => ({ kind: 'reference', name: objectName, address: object, bytes: 0, stack }),
         ),
       );
+  }
+
+  /** Threads that the driver started and that have not ended. */
+  private threads({ index }: KernelImage): OutlivingResource[] {
+    return [...this.nt.scheduler.all()]
+      .filter(({ creator, state }) => creator.imageIndex === index && state !== 'terminated')
+      .map(({ kthread, creator }) => ({
+        kind: 'thread',
+        name: undefined,
+        address: kthread,
+        bytes: 0,
+        stack: creator.stack,
+      }));
   }
 
   private memory({ index }: KernelImage): OutlivingResource[] {

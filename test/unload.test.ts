@@ -1,0 +1,65 @@
+/** What a driver leaves behind when it is unloaded, end to end: see test/drivers/unload/unload.c. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { defaultFlags, parseStep, type Report, verify } from '../src/index.ts';
+
+const bytes = new Uint8Array(readFileSync(fileURLToPath(new URL('drivers/unload/unload.sys', import.meta.url))));
+
+function run(code: string): Report {
+  return verify({
+    driver: { name: 'unload.sys', path: null, bytes },
+    symbolFiles: [],
+    steps: ['open \\\\.\\Unload', `ioctl ${code}`].map(parseStep),
+    flags: defaultFlags,
+    seed: 1,
+    instructionLimit: 1e8,
+    now: () => 0,
+  });
+}
+
+const kinds = ({ leaks }: Report): string[] => leaks.map(({ kind }) => kind);
+
+describe('what a driver leaves behind at unload', () => {
+  it('stops Windows when a thread goes on in the image that went', () => {
+    expect(run('0x222000')).toMatchObject({ verdict: 'violation', bugCheck: { code: '0xCE' } });
+  });
+
+  it('is a leak if it is a thread that waits', () => {
+    const report = run('0x222004');
+    expect(report).toMatchObject({ verdict: 'violation', bugCheck: null });
+    expect(kinds(report)).toEqual(['thread']);
+  });
+
+  it('stops Windows at once if it is a timer in the image, or a DPC with its routine there', () => {
+    expect(run('0x222008').bugCheck).toMatchObject({ code: '0xC7', parameters: ['0x0', /./, /./, /./].map(anyOf) });
+    expect(run('0x22200C').bugCheck).toMatchObject({ code: '0xC7', parameters: ['0x2', /./, /./, /./].map(anyOf) });
+  });
+
+  it('is nothing if it is a work item that ends: the image stays as long as its device', () => {
+    const report = run('0x222010');
+    expect(report).toMatchObject({ verdict: 'clean', reasons: [], leaks: [] });
+    expect(report.debugOutput).toEqual(['work item ends\n']);
+  });
+
+  it.each([
+    ['0x222014', 'reference', 'Process'],
+    ['0x222018', 'reference', 'Thread'],
+    ['0x22201C', 'handle', 'Event'],
+    ['0x222020', 'handle', 'Event \\BaseNamedObjects\\Unload'],
+  ])('is a leak if it is a reference or a handle: %s', (code, kind, name) => {
+    const { leaks, verdict } = run(code);
+    expect(verdict).toBe('violation');
+    expect(leaks).toMatchObject([{ kind, name, count: 1 }]);
+  });
+
+  it('keeps the driver from being unloaded if it is a reference to an open file', () => {
+    const { verdict, reasons } = run('0x222024');
+    expect(verdict).toBe('incomplete');
+    expect(reasons.join()).toContain('DriverUnload was not called');
+  });
+});
+
+function anyOf(text: string | RegExp): unknown {
+  return typeof text === 'string' ? text : expect.stringMatching(text);
+}
