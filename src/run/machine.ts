@@ -9,6 +9,7 @@ import { parsePe } from '../image/pe/index.ts';
 import { type LoadedSymbols, loadSymbols, type SymbolCandidate } from '../image/symbols/index.ts';
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import { Nt, type NtSnapshot } from '../nt/nt.ts';
+import { PoolCalls } from '../verifier/automatic-checks/pool-calls.ts';
 import { UnloadChecks } from '../verifier/automatic-checks/unload-checks.ts';
 import { chooseOptions, type OptionChoice, PoolTrackingFlag } from '../verifier/core/options.ts';
 import { OutlivingResources } from '../verifier/outliving-resources/outliving-resources.ts';
@@ -83,9 +84,12 @@ export class Machine {
       instructionLimit: options.instructionLimit,
       flagsLiveAtExit: options.flagsLiveAtExit ?? false,
     });
-    this.poolTracking =
-      (options.flags & PoolTrackingFlag) === 0 ? undefined : new PoolTracking(this.nt, (image) => image.isDriver);
-    new UnloadChecks(this.nt, (image) => image.isDriver);
+    const isVerified = (image: KernelImage): boolean => image.isDriver;
+    const hasPoolTracking = (options.flags & PoolTrackingFlag) !== 0;
+    new PoolCalls(this.nt, { isVerified, checksQuota: hasPoolTracking });
+    // First: what still runs stops Windows before what was leaked does.
+    new UnloadChecks(this.nt, isVerified);
+    this.poolTracking = hasPoolTracking ? new PoolTracking(this.nt, isVerified) : undefined;
     this.outlivingResources = new OutlivingResources(this.nt);
     this.debugOutput_ = this.nt.stores.list('run/debug-output');
     this.nt.events.on('debugPrint', ({ text }) => {
