@@ -72,6 +72,19 @@ describe('MmAllocatePagesForMdl', () => {
     expect(t.bugCheck('MmFreePagesFromMdl', mdl).code).toBe(0x4e);
   });
 
+  it('still knows the pages whose MDL was freed first, when that address is used again', () => {
+    const t = new KernelCaller();
+    const addresses = new Set<number>();
+    const count = 100;
+    for (let index = 0; index < count; index++) {
+      const mdl = t.callVa('MmAllocatePagesForMdl', 0, anywhere, 0, 0x1000);
+      addresses.add(mdl);
+      t.call('ExFreePool', mdl);
+    }
+    expect(addresses.size).toBeLessThan(count);
+    expect([...t.nt.pageAllocations.outstanding()]).toHaveLength(count);
+  });
+
   it('gives fewer pages when memory is short, or none if all are required', () => {
     const t = new KernelCaller();
     const bytes = 0x400_0000;
