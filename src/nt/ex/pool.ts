@@ -218,6 +218,7 @@ export class Pool {
     const granules = Math.max(2, Math.ceil((Math.max(block.bytes, 1) + headerBytes) / granule));
     const header = vaAdd(block.va, -headerBytes);
     this.checkHeader(header, granules, block);
+    this.checkNeighbour(header, granules, block);
     this.writeHeader(header, block.kind, granules, block.tag, false);
     this.nt.memory.fill(block.va, granules * granule - headerBytes, this.garbage());
     this.queue(block.kind, granules).push(header);
@@ -246,6 +247,20 @@ export class Pool {
       0x19,
       [0x20, header, vaAdd(header, granules * granule), found],
       'the header of a pool block was overwritten; found when the block was freed',
+    );
+  }
+
+  /** The block behind it on the same page: its header is what an overrun hits first. */
+  private checkNeighbour(header: Va, granules: number, block: PoolBlock): void {
+    const bytes = granules * granule;
+    const next = vaAdd(header, bytes);
+    if ((vaLow(header) & pageMask) + 2 * bytes > pageSize) return;
+    const found = this.nt.memory.readU32(next);
+    if (found === headerWord(block.kind, granules, true) || found === headerWord(block.kind, granules, false)) return;
+    throw new BugCheck(
+      0x19,
+      [0x20, header, next, this.nt.memory.readU32(header)],
+      'the driver wrote behind the end of a pool block, over the header of the next one; found when the block was freed',
     );
   }
 
