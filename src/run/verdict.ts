@@ -1,7 +1,8 @@
 /** When a run may be called clean, and what keeps it from it. */
 import { ntSuccess, statusText } from '../nt/ntstatus.ts';
 import type { Machine } from './machine.ts';
-import type { Leak, UnsupportedUse, Verdict, Violation } from './report/report.ts';
+import type { Leak, Site, UnsupportedUse, Verdict, Violation } from './report/report.ts';
+import { siteText } from './report/site-text.ts';
 
 export interface Findings {
   readonly leaks: readonly Leak[];
@@ -14,14 +15,17 @@ export interface VerdictAndReasons {
   readonly reasons: readonly string[];
 }
 
-/** A violation stands whatever else was met; `clean` is said only if nothing at all is missing. */
-export function decideVerdict(machine: Machine, findings: Findings): VerdictAndReasons {
-  const reasons = incompleteReasons(machine, findings);
+/**
+ * A violation stands whatever else was met; `clean` is said only if nothing at all is missing.
+ * `stoppedAt`: the driver's place when it was stopped at its limit.
+ */
+export function decideVerdict(machine: Machine, findings: Findings, stoppedAt: Site | null): VerdictAndReasons {
+  const reasons = incompleteReasons(machine, findings, stoppedAt);
   if (findings.leaks.length > 0 || findings.violations.length > 0) return { verdict: 'violation', reasons };
   return { verdict: reasons.length > 0 ? 'incomplete' : 'clean', reasons };
 }
 
-function incompleteReasons(machine: Machine, findings: Findings): string[] {
+function incompleteReasons(machine: Machine, findings: Findings, stoppedAt: Site | null): string[] {
   const { nt, life, choice } = machine;
   const reasons: string[] = [];
   for (const option of choice.notImplemented)
@@ -31,7 +35,7 @@ function incompleteReasons(machine: Machine, findings: Findings): string[] {
   const end = nt.end.value;
   if (end?.kind === 'instruction-limit') {
     reasons.push(
-      `the driver ran ${machine.options.instructionLimit.toLocaleString('en-US')} instructions (a call of the kernel counts 500) without coming to rest: a loop without end, or a longer run than --limit allows`,
+      `the driver ran ${machine.options.instructionLimit.toLocaleString('en-US')} instructions (a call of the kernel counts 500) without coming to rest${placeText(stoppedAt)}: a loop without end, or a longer run than --limit allows`,
     );
   }
   reasons.push(...life.state.reasons);
@@ -56,5 +60,9 @@ function unsupportedReason(use: UnsupportedUse): string {
   const what = { export: 'calls', instruction: 'needs the instruction', behaviour: 'needs', step: 'needs the step' }[
     use.kind
   ];
-  return `the driver ${what} ${use.name}, which is not supported`;
+  return `the driver ${what} ${use.name}${placeText(use.site)}, which is not supported`;
+}
+
+function placeText(site: Site | null): string {
+  return site === null ? '' : ` at ${siteText(site)}`;
 }

@@ -22,7 +22,7 @@ import type {
   UnsupportedUse,
   Violation,
 } from './report.ts';
-import { siteText } from './text.ts';
+import { siteText } from './site-text.ts';
 
 export function buildReport(machine: Machine): Report {
   const { nt, options, choice } = machine;
@@ -35,6 +35,7 @@ export function buildReport(machine: Machine): Report {
     unsupported: unsupportedUses(machine, stacks),
   };
   const end = nt.end.value;
+  const stoppedAt = end?.kind === 'instruction-limit' ? stacks.driverSite(stacks.read(end.stack)) : null;
   const driver = nt.io.drivers.ofImage(machine.image);
   const { life } = machine;
   const notes = [...(machine.image.pe?.notes ?? []), ...machine.symbols.notes, ...breakpointNotes(machine, stacks)];
@@ -56,7 +57,7 @@ export function buildReport(machine: Machine): Report {
       active: choice.active.map(({ name }) => name),
       notImplemented: choice.notImplemented.map(({ name }) => name),
     },
-    ...decideVerdict(machine, findings),
+    ...decideVerdict(machine, findings, stoppedAt),
     notes,
     driverEntryStatus: driver?.entryStatus === undefined ? null : statusText(driver.entryStatus),
     bugCheck: end?.kind === 'bug-check' ? reportBugCheck(end.bugCheck) : null,

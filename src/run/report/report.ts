@@ -38,7 +38,8 @@ export type LeakKind =
   | 'noncached'
   | 'locked-pages'
   | 'mapping'
-  | 'thread';
+  | 'thread'
+  | 'lookaside';
 
 /** All blocks of one kind, tag and pool type that one call stack left behind. */
 export interface Leak {

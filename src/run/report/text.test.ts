@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Leak, Report, Site } from './report.ts';
-import { plainStyle, reportText, siteText } from './text.ts';
+import { siteText } from './site-text.ts';
+import { plainStyle, reportText } from './text.ts';
 
 const site = (name: string, line?: number, more: Partial<Site> = {}): Site => ({
   module: 'leaky',

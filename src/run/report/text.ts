@@ -12,6 +12,7 @@ import type {
   StepReport,
   Verdict,
 } from './report.ts';
+import { siteText } from './site-text.ts';
 
 /** How emphasis is shown; the text alone says everything. */
 export interface TextStyle {
@@ -244,18 +245,6 @@ function footer({ options, driver, scenario, host }: Report, style: TextStyle): 
   ]
     .map((line) => style.faint(line))
     .join('\n');
-}
-
-// ---- places
-
-/** `leaky!DriverEntry+0x1f [leaky.c @ 42]`, as WinDbg writes it; an inlined function has no offset of its own. */
-export function siteText(site: Site): string {
-  const name =
-    site.function === undefined
-      ? `${site.module}+${site.offset}`
-      : `${site.module}!${site.function}${site.inlined || site.offset === '0x0' ? '' : `+${site.offset}`}`;
-  const source = site.file === undefined ? '' : ` [${site.file}${site.line === undefined ? '' : ` @ ${site.line}`}]`;
-  return printable(`${name}${source}${site.inlined ? ' (inlined)' : ''}`);
 }
 
 function stackLines(stack: readonly Site[], indent: string, style: TextStyle): string[] {
