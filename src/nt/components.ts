@@ -2,6 +2,7 @@
 import type { KernelComponent } from './declare/nt-routine.ts';
 import { exFastMutexes } from './ex/fast-mutex-exports.ts';
 import { exInterlockedLists } from './ex/interlocked-list-exports.ts';
+import { exLookasideInternals, exLookasides } from './ex/lookaside-exports.ts';
 import { exPool } from './ex/pool-exports.ts';
 import { exResources, exRundown } from './ex/resource-exports.ts';
 import { exWorkerInternals } from './ex/work-queue.ts';
@@ -127,4 +128,6 @@ export const kernelComponents: readonly KernelComponent[] = [
   obEventServices,
   halPorts,
   halBuses,
+  exLookasides,
+  exLookasideInternals,
 ];

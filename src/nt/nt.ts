@@ -17,6 +17,7 @@ import { Call, maximumGuestArguments, pushResumeFrame, ResumedCall, readResumeFr
 import { type Action, type CallGuest, isAction, type Outcome, type ReturnValue } from './declare/outcome.ts';
 import type { ArgumentSlots, ParameterType } from './declare/parameter-types.ts';
 import { NtEventSource } from './events.ts';
+import { Lookasides } from './ex/lookaside.ts';
 import { Pool } from './ex/pool.ts';
 import { Resources } from './ex/resource.ts';
 import { WorkQueue } from './ex/work-queue.ts';
@@ -107,6 +108,7 @@ export class Nt {
   readonly exceptions: Exceptions;
   readonly workQueue: WorkQueue;
   readonly resources: Resources;
+  readonly lookasides: Lookasides;
   readonly io: IoManager;
   /** Set once; from then on nothing runs. */
   readonly end: StoreCell<LifeEnd | undefined>;
@@ -148,6 +150,7 @@ export class Nt {
     this.exceptions = new Exceptions(this);
     this.workQueue = new WorkQueue(this);
     this.resources = new Resources(this);
+    this.lookasides = new Lookasides(this);
     this.io = new IoManager(this);
     buildKernelModules(this, kernelComponents);
     this.processor.boot();

@@ -72,7 +72,7 @@ function writeHeader(nt: Nt, head: Va, { depth, sequence, first }: SlistHeader):
 }
 
 /** The entry that was first; NULL if the list was empty. Entries must be aligned to 16. */
-function push(nt: Nt, head: Va, entry: Va): Outcome {
+export function pushEntry(nt: Nt, head: Va, entry: Va): Outcome {
   if ((vaLow(entry) & 15) !== 0) return raise(STATUS_DATATYPE_MISALIGNMENT);
   const { depth, sequence, first } = readHeader(nt, head);
   nt.memory.writeVa(entry, first);
@@ -80,11 +80,17 @@ function push(nt: Nt, head: Va, entry: Va): Outcome {
   return first;
 }
 
-function pop(nt: Nt, head: Va): Va {
+/** The entry that was first; NULL if the list is empty. */
+export function popEntry(nt: Nt, head: Va): Va {
   const { depth, sequence, first } = readHeader(nt, head);
   if (first === nullVa) return nullVa;
   writeHeader(nt, head, { depth: depth - 1n, sequence: sequence + 1n, first: nt.memory.readVa(first) });
   return first;
+}
+
+/** Entries in the list, modulo 2^16. */
+export function slistDepth(nt: Nt, head: Va): number {
+  return nt.memory.readU16(head);
 }
 
 /** Empties the list; its first entry, with the others behind it. */
@@ -100,7 +106,7 @@ const pushRoutine = (doc: string) =>
     irql: anyIrql,
     params: { ListHead: pslist, ListEntry: pentry },
     returns: 'PVOID',
-    body: (nt, { ListHead, ListEntry }) => push(nt, ListHead, ListEntry),
+    body: (nt, { ListHead, ListEntry }) => pushEntry(nt, ListHead, ListEntry),
   });
 
 const popRoutine = (doc: string) =>
@@ -109,7 +115,7 @@ const popRoutine = (doc: string) =>
     irql: anyIrql,
     params: { ListHead: pslist },
     returns: 'PVOID',
-    body: (nt, { ListHead }) => pop(nt, ListHead),
+    body: (nt, { ListHead }) => popEntry(nt, ListHead),
   });
 
 const flushRoutine = (doc: string) =>
@@ -227,6 +233,6 @@ export const exInterlockedLists = ntExports('ntoskrnl.exe', {
     irql: anyIrql,
     params: { SListHead: pslist },
     returns: 'ULONG',
-    body: (nt, { SListHead }) => nt.memory.readU16(SListHead),
+    body: (nt, { SListHead }) => slistDepth(nt, SListHead),
   }),
 });

@@ -4,6 +4,7 @@
  */
 import type { Va } from '../../base/va.ts';
 import { pageSize } from '../../engine/memory/layout.ts';
+import { tagText } from '../../nt/declare/parameter-types.ts';
 import type { KernelImage } from '../../nt/mm/kernel-image.ts';
 import type { Nt } from '../../nt/nt.ts';
 import { ObjectReferences } from './object-references.ts';
@@ -17,7 +18,8 @@ export type ResourceKind =
   | 'noncached'
   | 'locked-pages'
   | 'mapping'
-  | 'thread';
+  | 'thread'
+  | 'lookaside';
 
 export interface OutlivingResource {
   readonly kind: ResourceKind;
@@ -46,6 +48,7 @@ export class OutlivingResources {
       ...this.objectReferences(image),
       ...this.threads(image),
       ...this.memory(image),
+      ...this.lookasideLists(image),
     ];
   }
 
@@ -117,5 +120,12 @@ export class OutlivingResources {
       if (imageIndex === index) add('mapping', va, pages * pageSize, stack);
     }
     return found;
+  }
+
+  /** Lists that were not deleted. What they hold is pool, and leaked as such. */
+  private lookasideLists({ index }: KernelImage): OutlivingResource[] {
+    return [...this.nt.lookasides.all()]
+      .filter(({ imageIndex }) => imageIndex === index)
+      .map(({ list, tag, stack }) => ({ kind: 'lookaside', name: tagText(tag), address: list, bytes: 0, stack }));
   }
 }
