@@ -205,7 +205,7 @@ describe('structure layouts', async () => {
 
   it.skipIf(!hasCompiler())('a compiler gives the offsets that struct-layouts.tsv has', () => {
     const compiled = compileTable(places(layouts));
-    if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(table, compiled);
+    if (process.env.UPDATE_GOLDEN === '1') writeFileSync(table, compiled);
     expect(compiled).toBe(readFileSync(table, 'utf8'));
   });
 
