@@ -36,24 +36,44 @@ export function sha256(bytes: Uint8Array): string {
   return Array.from(state, (word) => word.toString(16).padStart(8, '0')).join('');
 }
 
+/** Plain operations only: a file is hashed once, in code that the host has hardly had time to optimise. */
 function compress(state: Uint32Array, w: Uint32Array, view: DataView, offset: number): void {
-  const rotate = (value: number, count: number): number => (value >>> count) | (value << (32 - count));
-  const at = (list: Uint32Array, index: number): number => list[index] as number;
   for (let index = 0; index < 16; index++) w[index] = view.getUint32(offset + index * 4);
   for (let index = 16; index < 64; index++) {
-    const early = at(w, index - 15);
-    const late = at(w, index - 2);
-    const s0 = rotate(early, 7) ^ rotate(early, 18) ^ (early >>> 3);
-    const s1 = rotate(late, 17) ^ rotate(late, 19) ^ (late >>> 10);
-    w[index] = at(w, index - 16) + s0 + at(w, index - 7) + s1;
+    const early = w[index - 15] as number;
+    const late = w[index - 2] as number;
+    const s0 = ((early >>> 7) | (early << 25)) ^ ((early >>> 18) | (early << 14)) ^ (early >>> 3);
+    const s1 = ((late >>> 17) | (late << 15)) ^ ((late >>> 19) | (late << 13)) ^ (late >>> 10);
+    w[index] = ((w[index - 16] as number) + s0 + (w[index - 7] as number) + s1) | 0;
   }
-  let [a, b, c, d, e, f, g, h] = state as unknown as [number, number, number, number, number, number, number, number];
+  let a = (state[0] as number) | 0;
+  let b = (state[1] as number) | 0;
+  let c = (state[2] as number) | 0;
+  let d = (state[3] as number) | 0;
+  let e = (state[4] as number) | 0;
+  let f = (state[5] as number) | 0;
+  let g = (state[6] as number) | 0;
+  let h = (state[7] as number) | 0;
   for (let index = 0; index < 64; index++) {
-    const s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
-    const t1 = (h + s1 + ((e & f) ^ (~e & g)) + at(roundConstants, index) + at(w, index)) | 0;
-    const s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
+    const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
+    const t1 = (h + s1 + ((e & f) ^ (~e & g)) + (roundConstants[index] as number) + (w[index] as number)) | 0;
+    const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
     const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-    [h, g, f, e, d, c, b, a] = [g, f, e, (d + t1) | 0, c, b, a, (t1 + t2) | 0];
+    h = g;
+    g = f;
+    f = e;
+    e = (d + t1) | 0;
+    d = c;
+    c = b;
+    b = a;
+    a = (t1 + t2) | 0;
   }
-  for (const [index, value] of [a, b, c, d, e, f, g, h].entries()) state[index] = at(state, index) + value;
+  state[0] = (state[0] as number) + a;
+  state[1] = (state[1] as number) + b;
+  state[2] = (state[2] as number) + c;
+  state[3] = (state[3] as number) + d;
+  state[4] = (state[4] as number) + e;
+  state[5] = (state[5] as number) + f;
+  state[6] = (state[6] as number) + g;
+  state[7] = (state[7] as number) + h;
 }
