@@ -54,6 +54,7 @@ const NOT_SUPPORTED = '0xC00000BB';
 const CANCELLED = '0xC0000120';
 const DEVICE_CONFIGURATION_ERROR = '0xC0000182';
 const NOT_FOUND = '0xC0000225';
+const INSUFFICIENT_RESOURCES = '0xC000009A';
 const NO_MORE_ENTRIES = '0x8000001A';
 
 /** A step and what it answers; status null: the machine stops before it answers. */
@@ -189,6 +190,55 @@ const poolCallNames = Object.keys(poolCalls);
 const poolCallStep = (name, status) =>
   step(`ioctl 0x${(0x222280 + 4 * poolCallNames.indexOf(name)).toString(16)}`, status);
 
+const PARCEL = Object.fromEntries(
+  ['send', 'deliver', 'return', 'flush', 'statistics'].map((name, i) => [
+    name,
+    (count, status = SUCCESS) => step(`ioctl 0x${(0x222300 + 4 * i).toString(16)} in=${le(count, 4)}`, status, 0),
+  ]),
+);
+/** What the lists tell of themselves; each: allocations, misses, frees, misses of these, how many it holds. */
+function parcelStatistics(parcels, labels, routes, labelBlocks, routeBlocks) {
+  const list = ([allocates, misses, frees, freeMisses, held], type, tag, size) =>
+    [allocates, misses, frees, freeMisses, type].map((value) => le(value, 4)).join('') +
+    Buffer.from(tag, 'ascii').toString('hex') +
+    le(size, 4) +
+    le(held, 4);
+  const lists = [list(parcels, 0x200, 'LkPc', 72), list(labels, 1, 'LkLb', 44), list(routes, 0x208, 'LkRt', 28)];
+  return step('ioctl 0x222310 out=104', SUCCESS, 104, lists.join('') + le(labelBlocks, 4) + le(routeBlocks, 4));
+}
+const parcelReturned = (device) => [
+  step(`open \\\\.\\${device}`),
+  PARCEL.send(4),
+  PARCEL.deliver(1),
+  PARCEL.return(2),
+  step('close'),
+];
+const parcelRoutesOut = (device) => [
+  step(`open \\\\.\\${device}`),
+  PARCEL.send(10, INSUFFICIENT_RESOURCES),
+  step('close'),
+];
+const parcelEarlyClose = (device) => [
+  step(`open \\\\.\\${device}`),
+  PARCEL.send(3),
+  PARCEL.deliver(3),
+  PARCEL.deliver(1, NO_MORE_ENTRIES),
+  step('close'),
+];
+const parcelSteps = (device) => [...parcelReturned(device), ...parcelRoutesOut(device), ...parcelEarlyClose(device)];
+const parcelCounted = (device) => [
+  step(`open \\\\.\\${device}`),
+  PARCEL.send(6),
+  PARCEL.deliver(4),
+  PARCEL.return(2),
+  PARCEL.send(3),
+  parcelStatistics([9, 6, 6, 2, 1], [9, 6, 6, 2, 1], [9, 6, 6, 2, 1], 4, 4),
+  PARCEL.flush(0),
+  PARCEL.send(10, INSUFFICIENT_RESOURCES),
+  parcelStatistics([15, 11, 7, 2, 1], [15, 11, 7, 2, 1], [15, 12, 6, 2, 0], 9, 8),
+  step('close'),
+];
+
 /** A run: `do` empty means that no `--do` is given. */
 const run = (name, verdict, steps = [], more = {}) => ({ name, verdict, steps, ...more });
 
@@ -284,6 +334,27 @@ export const samples = [
     runs: [
       run('load', 'clean'),
       run('all', 'clean', resourceSteps('CleanResources', [...resourceNames, ...resourceNames])),
+    ],
+  },
+  {
+    name: 'leaky-lookaside',
+    compiler: 'clang',
+    twin: 'clean-lookaside',
+    runs: [
+      run('returned', 'violation', parcelReturned('LeakyLookaside')),
+      run('routes-out', 'violation', parcelRoutesOut('LeakyLookaside')),
+      run('early-close', 'violation', parcelEarlyClose('LeakyLookaside')),
+      run('all', 'violation', parcelSteps('LeakyLookaside')),
+    ],
+  },
+  {
+    name: 'clean-lookaside',
+    compiler: 'clang',
+    twin: 'leaky-lookaside',
+    runs: [
+      run('load', 'clean'),
+      run('counted', 'clean', parcelCounted('CleanLookaside')),
+      run('all', 'clean', [...parcelSteps('CleanLookaside'), ...parcelSteps('CleanLookaside')]),
     ],
   },
   {

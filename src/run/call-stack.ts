@@ -33,10 +33,13 @@ export class CallStackReader {
     return sites;
   }
 
-  /** Innermost site in a driver; null if none is. */
+  /** Innermost site in a driver; null if none is. Code out of a header of the WDK is passed over for its caller's. */
   driverSite(sites: readonly Site[]): Site | null {
     const drivers = new Set([...this.nt.images.all()].filter((image) => image.isDriver).map((image) => image.name));
-    return sites.find((site) => drivers.has(site.module)) ?? null;
+    const first = sites.findIndex((site) => drivers.has(site.module));
+    if (first < 0) return null;
+    const own = sites.slice(first).find((site) => !isKitHeader(site.file) || !drivers.has(site.module));
+    return (own !== undefined && drivers.has(own.module) ? own : sites[first]) ?? null;
   }
 
   /** The sites at an address, inlined functions first; `lookup` is where its line is looked up. */
@@ -62,6 +65,11 @@ export class CallStackReader {
       ...(frame.source === undefined ? {} : { file: frame.source.file, line: frame.source.line }),
     }));
   }
+}
+
+/** Headers with inlined routines, as those of lookaside lists: a leak there is the driver's that calls them. */
+function isKitHeader(file: string | undefined): boolean {
+  return file !== undefined && /(^|[\\/])(wdm|ntddk|ntifs|ndis|fltkernel|storport|wdf\w*)\.h$/i.test(file);
 }
 
 function hex(value: number): string {
