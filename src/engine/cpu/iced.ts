@@ -11,6 +11,7 @@ export {
   Formatter,
   FormatterSyntax,
   Instruction as IcedInstruction,
+  type MemorySize,
   MemorySizeExt,
   Mnemonic,
   OpKind,

@@ -5,6 +5,7 @@ import type { Va } from '../../base/va.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import { Access, pageMask, pageSize } from '../memory/layout.ts';
 import {
+  Code,
   type ConditionCode,
   Decoder,
   DecoderOptions,
@@ -12,6 +13,7 @@ import {
   Formatter,
   FormatterSyntax,
   IcedInstruction,
+  type MemorySize,
   MemorySizeExt,
   Mnemonic,
   OpKind,
@@ -114,6 +116,9 @@ export class InstructionReader {
   private windowStart = 0;
   private windowEnd = 0;
   private faultVa: Va | undefined;
+  private bytes = new Uint8Array(0);
+  /** Where the decoder stands by itself. */
+  private position = -1;
   private readonly scratch = new IcedInstruction();
 
   constructor(memory: GuestMemory) {
@@ -131,14 +136,22 @@ export class InstructionReader {
     if (!this.decoder || va < this.windowStart || va + wanted > this.windowEnd) this.openWindow(va);
     const decoder = this.decoder as Decoder | undefined;
     if (!decoder || this.windowEnd <= va) return { va, faultVa: this.faultVa };
-    decoder.position = va - this.windowStart;
-    decoder.ip = BigInt.asUintN(64, BigInt(va));
-    decoder.decodeOut(this.scratch);
-    if (this.scratch.isInvalid) {
+    const { scratch } = this;
+    const position = va - this.windowStart;
+    if (position !== this.position) {
+      decoder.position = position;
+      decoder.ip = BigInt.asUintN(64, BigInt(va));
+    }
+    this.position = -1;
+    decoder.decodeOut(scratch);
+    const code = scratch.code;
+    if (code === Code.INVALID) {
       const ranOut = this.faultVa !== undefined && va + maxInstructionBytes > this.windowEnd;
       return { va, faultVa: ranOut && decoder.lastError === noMoreBytes ? this.faultVa : undefined };
     }
-    return plain(this.scratch, va);
+    const length = scratch.length;
+    this.position = position + length;
+    return plain(scratch, va, code, length, hasLegacyPrefix(this.bytes, position));
   }
 
   /** Disassembly in the assembler's notation of the debugger (masm). */
@@ -170,6 +183,8 @@ export class InstructionReader {
     }
     this.windowStart = va;
     this.windowEnd = va + done;
+    this.bytes = bytes;
+    this.position = -1;
     if (done > 0) this.decoder = new Decoder(64, bytes.subarray(0, done), DecoderOptions.None);
   }
 }
@@ -190,23 +205,75 @@ const flowOf: Readonly<Record<number, Flow>> = {
   [FlowControl.Exception]: 'trap',
 };
 
-function plain(from: IcedInstruction, va: Va): Instruction {
-  const operands: Operand[] = [];
-  const count = from.opCount;
-  for (let index = 0; index < count; index++) operands.push(plainOperand(from, index));
-  return {
-    va,
-    next: (va + from.length) as Va,
-    mnemonic: from.mnemonic,
-    code: from.code,
-    operands,
+/** What all instructions of one code have in common; asked once, as each question to the decoder costs a call. */
+interface Form {
+  readonly mnemonic: Mnemonic;
+  readonly operandCount: number;
+  readonly flow: Flow;
+  readonly condition: ConditionCode;
+  readonly flagsRead: number;
+  readonly flagsWritten: number;
+  readonly hasOwnFlags: boolean;
+}
+
+const forms: (Form | undefined)[] = [];
+
+/** Which flags these write depends on the count, if it is an immediate. */
+const shifts: ReadonlySet<Mnemonic> = new Set([
+  Mnemonic.Rol,
+  Mnemonic.Ror,
+  Mnemonic.Rcl,
+  Mnemonic.Rcr,
+  Mnemonic.Shl,
+  Mnemonic.Sal,
+  Mnemonic.Shr,
+  Mnemonic.Sar,
+  Mnemonic.Shld,
+  Mnemonic.Shrd,
+]);
+
+function formOf(from: IcedInstruction, code: number): Form {
+  const mnemonic = from.mnemonic;
+  const form: Form = {
+    mnemonic,
+    operandCount: from.opCount,
     // `call` into the hypervisor and far transfers decode as calls and jumps; their operands say that they are not near.
     flow: flowOf[from.flowControl] ?? 'invalid',
     condition: from.conditionCode,
-    rep: from.hasRepnePrefix ? 'repne' : from.hasRepPrefix ? 'rep' : undefined,
-    hasLock: from.hasLockPrefix,
     flagsRead: flagMask(from.rflagsRead),
     flagsWritten: flagMask(from.rflagsModified),
+    hasOwnFlags: shifts.has(mnemonic),
+  };
+  forms[code] = form;
+  return form;
+}
+
+const legacyPrefixes: ReadonlySet<number> = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3]);
+
+/** Whether an instruction has `lock`, `rep`, segment or size prefixes; REX ones in front of them are ignored. */
+function hasLegacyPrefix(bytes: Uint8Array, position: number): boolean {
+  let at = position;
+  while (((bytes[at] as number) & 0xf0) === 0x40) at++;
+  return legacyPrefixes.has(bytes[at] as number);
+}
+
+function plain(from: IcedInstruction, va: Va, code: number, length: number, hasPrefix: boolean): Instruction {
+  const form = forms[code] ?? formOf(from, code);
+  const { operandCount, hasOwnFlags } = form;
+  const operands: Operand[] = [];
+  for (let index = 0; index < operandCount; index++) operands.push(plainOperand(from, index, hasPrefix));
+  return {
+    va,
+    next: (va + length) as Va,
+    mnemonic: form.mnemonic,
+    code,
+    operands,
+    flow: form.flow,
+    condition: form.condition,
+    rep: hasPrefix ? (from.hasRepnePrefix ? 'repne' : from.hasRepPrefix ? 'rep' : undefined) : undefined,
+    hasLock: hasPrefix && from.hasLockPrefix,
+    flagsRead: hasOwnFlags ? flagMask(from.rflagsRead) : form.flagsRead,
+    flagsWritten: hasOwnFlags ? flagMask(from.rflagsModified) : form.flagsWritten,
   };
 }
 
@@ -221,7 +288,7 @@ function flagMask(bits: number): number {
   );
 }
 
-function plainOperand(from: IcedInstruction, index: number): Operand {
+function plainOperand(from: IcedInstruction, index: number, hasPrefix: boolean): Operand {
   const kind = from.opKind(index);
   switch (kind) {
     case OpKind.Register:
@@ -231,7 +298,7 @@ function plainOperand(from: IcedInstruction, index: number): Operand {
     case OpKind.NearBranch64:
       return { kind: 'target', va: Number(BigInt.asIntN(64, from.nearBranchTarget)) as Va };
     case OpKind.Memory:
-      return memoryOperand(from);
+      return memoryOperand(from, hasPrefix);
     case OpKind.MemorySegRSI:
     case OpKind.MemorySegESI:
       return stringOperand(from, 6, kind === OpKind.MemorySegESI ? 4 : 8, segmentOf(from.memorySegment));
@@ -241,15 +308,20 @@ function plainOperand(from: IcedInstruction, index: number): Operand {
     case OpKind.MemorySegRDI:
     case OpKind.MemorySegEDI:
       return stringOperand(from, 7, kind === OpKind.MemorySegEDI ? 4 : 8, segmentOf(from.memorySegment));
+    // The decoder's general way to an immediate costs three calls and an allocation.
     case OpKind.Immediate8:
-    case OpKind.Immediate8_2nd:
-    case OpKind.Immediate16:
-    case OpKind.Immediate32:
-    case OpKind.Immediate64:
+      return { kind: 'immediate', value: from.immediate8 };
     case OpKind.Immediate8to16:
     case OpKind.Immediate8to32:
     case OpKind.Immediate8to64:
+      return { kind: 'immediate', value: (from.immediate8 << 24) >> 24 };
+    case OpKind.Immediate32:
+      return { kind: 'immediate', value: from.immediate32 };
     case OpKind.Immediate32to64:
+      return { kind: 'immediate', value: from.immediate32 | 0 };
+    case OpKind.Immediate8_2nd:
+    case OpKind.Immediate16:
+    case OpKind.Immediate64:
       return { kind: 'immediate', value: small(from.immediate(index)) };
     default:
       return { kind: 'other', register: Register.None };
@@ -270,25 +342,36 @@ function registerOperand(register: Register): Operand {
   return { kind: 'other', register };
 }
 
-function memoryOperand(from: IcedInstruction): MemoryOperand {
+function memoryOperand(from: IcedInstruction, hasPrefix: boolean): MemoryOperand {
   const base = from.memoryBase;
   const index = from.memoryIndex;
   const isRipRelative = base === Register.RIP || base === Register.EIP;
   const is32 =
-    isDword(base) ||
-    isDword(index) ||
-    base === Register.EIP ||
-    (base === 0 && index === 0 && from.memoryDisplSize === 4);
+    hasPrefix &&
+    (isDword(base) ||
+      isDword(index) ||
+      base === Register.EIP ||
+      (base === 0 && index === 0 && from.memoryDisplSize === 4));
   return {
     kind: 'memory',
     base: isRipRelative ? -1 : gprIndex(base),
     index: gprIndex(index),
-    scaleShift: 31 - Math.clz32(from.memoryIndexScale),
+    scaleShift: index === 0 ? 0 : 31 - Math.clz32(from.memoryIndexScale),
     displacement: small(from.memoryDisplacement),
-    segment: segmentOf(from.memorySegment),
+    segment: hasPrefix ? segmentOf(from.memorySegment) : undefined,
     addressBytes: is32 ? 4 : 8,
-    bytes: MemorySizeExt.size(from.memorySize),
+    bytes: sizeOfMemory(from.memorySize),
   };
+}
+
+const memorySizes: (number | undefined)[] = [];
+
+function sizeOfMemory(size: MemorySize): number {
+  const known = memorySizes[size];
+  if (known !== undefined) return known;
+  const bytes = MemorySizeExt.size(size);
+  memorySizes[size] = bytes;
+  return bytes;
 }
 
 function stringOperand(
@@ -297,7 +380,7 @@ function stringOperand(
   addressBytes: 4 | 8,
   segment: 'fs' | 'gs' | undefined,
 ): MemoryOperand {
-  const bytes = MemorySizeExt.size(from.memorySize);
+  const bytes = sizeOfMemory(from.memorySize);
   return { kind: 'memory', base, index: -1, scaleShift: 0, displacement: 0, segment, addressBytes, bytes };
 }
 
@@ -316,9 +399,10 @@ function segmentOf(register: Register): 'fs' | 'gs' | undefined {
 }
 
 function small(value: bigint): number | bigint {
+  const number = Number(value);
+  if (Number.isSafeInteger(number)) return number;
   const signed = BigInt.asIntN(64, value);
-  const number = Number(signed);
-  return Number.isSafeInteger(number) ? number : signed;
+  return Number.isSafeInteger(Number(signed)) ? Number(signed) : signed;
 }
 
 /** The mnemonic in lower case, as in the manuals. */

@@ -81,7 +81,8 @@ export class SlowAccess {
   private offsetOf(va: Va, access: Access, bytes: number): number {
     const { memory } = this;
     const mapping = memory.mappingAt(va);
-    if (mapping !== undefined && !this.isPagedOut(mapping.flags)) {
+    const isHidden = mapping !== undefined && (mapping.flags & PageFlag.User) !== 0 && memory.hidesUserPage(va);
+    if (mapping !== undefined && !isHidden && !this.isPagedOut(mapping.flags)) {
       const { frame } = mapping;
       const isBesideCode = access === Access.Write && this.code.hasAnyCode(frame);
       if (

@@ -417,6 +417,9 @@ export class PagedMemory {
   /** Whether pageable pages count as paged out at DISPATCH_LEVEL and above (Force IRQL checking). */
   trimsPageable = false;
 
+  /** Whether a page of user space is another process's than the running one's; asked for the guest's own accesses. */
+  hidesUserPage: (va: Va) => boolean = () => false;
+
   private refreshFrame(frame: number): void {
     const mappings = this.frameMappings[frame];
     if (mappings) for (const page of mappings) this.refreshEntry(page);
