@@ -1,5 +1,7 @@
 /** Every component of the kernel, one line each. Order gives the layout of the kernel's image, so append. */
 import type { KernelComponent } from './declare/nt-routine.ts';
+import { cmKeyServices } from './cm/key-services.ts';
+import { cmRegistry } from './cm/registry-exports.ts';
 import { exFastMutexes } from './ex/fast-mutex-exports.ts';
 import { exInterlockedLists } from './ex/interlocked-list-exports.ts';
 import { exLookasideInternals, exLookasides } from './ex/lookaside-exports.ts';
@@ -130,4 +132,6 @@ export const kernelComponents: readonly KernelComponent[] = [
   halBuses,
   exLookasides,
   exLookasideInternals,
+  cmKeyServices,
+  cmRegistry,
 ];

@@ -11,6 +11,7 @@ import { Gpr } from '../engine/cpu/state.ts';
 import { GuestFault } from '../engine/memory/guest-fault.ts';
 import { GuestMemory, type MemorySnapshot } from '../engine/memory/guest-memory.ts';
 import { AddressMap } from './address-map.ts';
+import { Registry } from './cm/registry.ts';
 import { kernelComponents } from './components.ts';
 import { BugCheck } from './declare/bug-check.ts';
 import { Call, maximumGuestArguments, pushResumeFrame, ResumedCall, readResumeFrame } from './declare/call.ts';
@@ -101,6 +102,7 @@ export class Nt {
   readonly driverPaging: DriverPaging;
   readonly userMemory: UserMemory;
   readonly objects: ObjectManager;
+  readonly registry: Registry;
   readonly dispatcher: Dispatcher;
   readonly timers: Timers;
   readonly scheduler: Scheduler;
@@ -143,6 +145,7 @@ export class Nt {
     this.driverPaging = new DriverPaging(this);
     this.userMemory = new UserMemory(this);
     this.objects = new ObjectManager(this);
+    this.registry = new Registry(this);
     this.dispatcher = new Dispatcher(this);
     this.timers = new Timers(this);
     this.scheduler = new Scheduler(this);

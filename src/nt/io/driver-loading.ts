@@ -64,6 +64,7 @@ export const ioDriverLoading = ntInternals({
       const image = nt.images.byIndex(ImageIndex);
       if (image?.pe?.entryPointRva === undefined) return STATUS_INVALID_DEVICE_REQUEST;
       const { driverObject, serviceName } = nt.io.drivers.create(image, image.name);
+      nt.registry.addService(serviceName, image.fileName);
       const registryPath = nt.pool.allocateKernel(UNICODE_STRING.sizeBytes, 'IoRp');
       const pathBuffer = nt.io.drivers.writeString(registryPath, registryRoot + serviceName);
       const entry = vaAdd(image.base, image.pe.entryPointRva);

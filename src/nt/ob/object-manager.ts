@@ -15,7 +15,16 @@ import {
   STATUS_SUCCESS,
 } from '../ntstatus.ts';
 
-export type ObjectType = 'Device' | 'Driver' | 'File' | 'Event' | 'Thread' | 'Process' | 'SymbolicLink' | 'Directory';
+export type ObjectType =
+  | 'Device'
+  | 'Driver'
+  | 'File'
+  | 'Event'
+  | 'Thread'
+  | 'Process'
+  | 'SymbolicLink'
+  | 'Directory'
+  | 'Key';
 
 export interface ObjectRecord {
   readonly body: Va;
@@ -112,6 +121,11 @@ export class ObjectManager {
     }
     this.objects.set(body, { body, type, name, pointerCount: 1, handleCount: 0 });
     return STATUS_SUCCESS;
+  }
+
+  /** As {@link create}, of an object whose name is not in this namespace but in its component's own. */
+  createUnlisted(body: Va, type: ObjectType, name: string): void {
+    this.objects.set(body, { body, type, name, pointerCount: 1, handleCount: 0 });
   }
 
   get(body: Va): ObjectRecord | undefined {

@@ -1,6 +1,6 @@
 /** Buffers of strings that the kernel makes and the driver frees: paged pool with the tag `Strg`. */
 import { nullVa, type Va } from '../../base/va.ts';
-import type { Call } from '../declare/call.ts';
+import type { Call, ResumedCall } from '../declare/call.ts';
 import { tagOf } from '../ex/pool.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_NO_MEMORY, STATUS_SUCCESS } from '../ntstatus.ts';
@@ -11,7 +11,7 @@ import { setString } from './counted-strings.ts';
 export const stringTag = tagOf('Strg');
 
 /** @returns undefined when memory is short or the allocation was made to fail. */
-export function allocateStringBuffer(nt: Nt, bytes: number, call: Call): Va | undefined {
+export function allocateStringBuffer(nt: Nt, bytes: number, call: Call | ResumedCall): Va | undefined {
   return nt.pool.allocate({ poolType: PoolType.PagedPool, bytes, tag: stringTag, family: 'string' }, call);
 }
 

@@ -39,7 +39,8 @@ export type LeakKind =
   | 'locked-pages'
   | 'mapping'
   | 'thread'
-  | 'lookaside';
+  | 'lookaside'
+  | 'registry-callback';
 
 /** All blocks of one kind, tag and pool type that one call stack left behind. */
 export interface Leak {

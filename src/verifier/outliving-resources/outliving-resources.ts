@@ -19,7 +19,8 @@ export type ResourceKind =
   | 'locked-pages'
   | 'mapping'
   | 'thread'
-  | 'lookaside';
+  | 'lookaside'
+  | 'registry-callback';
 
 export interface OutlivingResource {
   readonly kind: ResourceKind;
@@ -49,6 +50,7 @@ export class OutlivingResources {
       ...this.threads(image),
       ...this.memory(image),
       ...this.lookasideLists(image),
+      ...this.registryCallbacks(image),
     ];
   }
 
@@ -127,5 +129,17 @@ export class OutlivingResources {
     return [...this.nt.lookasides.all()]
       .filter(({ imageIndex }) => imageIndex === index)
       .map(({ list, tag, stack }) => ({ kind: 'lookaside', name: tagText(tag), address: list, bytes: 0, stack }));
+  }
+
+  private registryCallbacks({ index }: KernelImage): OutlivingResource[] {
+    return [...this.nt.registry.callbacks.all()]
+      .filter(({ imageIndex }) => imageIndex === index)
+      .map(({ routine, altitude, stack }) => ({
+        kind: 'registry-callback',
+        name: altitude,
+        address: routine,
+        bytes: 0,
+        stack,
+      }));
   }
 }
