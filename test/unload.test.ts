@@ -1,4 +1,4 @@
-/** What a driver leaves behind when it is unloaded, end to end: see test/drivers/unload/unload.c. */
+/** What a driver leaves behind when it is unloaded, and what is gone when it is used, end to end: see test/drivers/unload/unload.c. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -57,6 +57,26 @@ describe('what a driver leaves behind at unload', () => {
     const { verdict, reasons } = run('0x222024');
     expect(verdict).toBe('incomplete');
     expect(reasons.join()).toContain('DriverUnload was not called');
+  });
+});
+
+describe('what is gone when it is used', () => {
+  it.each([
+    ['a DPC that is nowhere', '0x222028', '0xA'],
+    ['a device that was deleted', '0x22202C', '0x18'],
+    ['a file whose references were dropped', '0x222030', '0x18'],
+  ])('stops Windows: %s', (_what, code, expected) => {
+    expect(run(code)).toMatchObject({ verdict: 'violation', bugCheck: { code: expected } });
+  });
+
+  // A worker thread runs in the System process, where the user's addresses are nobody's.
+  it.each([
+    ['written by a worker thread', '0x222037', '0x7E'],
+    ['copied to by a worker thread', '0x22203B', '0x7E'],
+    ['locked by a worker thread', '0x22203F', '0x7E'],
+    ['written by a DPC that interrupts nobody', '0x222043', '0xD1'],
+  ])("stops Windows: the user's buffer, %s", (_what, code, expected) => {
+    expect(run(`${code} out=8`)).toMatchObject({ verdict: 'violation', bugCheck: { code: expected } });
   });
 });
 

@@ -1,6 +1,7 @@
 import { assert } from '../../base/errors.ts';
 import type { StoreMap } from '../../base/store.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import { BugCheck } from '../declare/bug-check.ts';
 import { chain } from '../declare/chain.ts';
 import { initialiseDeviceQueue } from '../ke/device-queue.ts';
 import type { Nt } from '../nt.ts';
@@ -110,7 +111,13 @@ export class DeviceObjects {
   /** IoDeleteDevice: at once, or when the last file on it is closed. */
   delete(device: Va): undefined {
     const record = this.devices.get(device);
-    if (record === undefined || record.isDeletePending) return undefined;
+    if (record === undefined || record.isDeletePending) {
+      throw new BugCheck(
+        0x18,
+        [0, device, 2, 0],
+        'IoDeleteDevice was called for a device that was deleted already, or is none',
+      );
+    }
     this.nt.objects.makeTemporary(device);
     this.devices.set(device, { ...record, isDeletePending: true });
     if (DEVICE_OBJECT.ReferenceCount.get(this.nt.memory, device) <= 0) this.free(device);

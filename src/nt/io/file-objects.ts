@@ -1,6 +1,6 @@
-import { assert } from '../../base/errors.ts';
 import type { StoreCell } from '../../base/store.ts';
 import { nullVa, type Va } from '../../base/va.ts';
+import { BugCheck } from '../declare/bug-check.ts';
 import type { Nt } from '../nt.ts';
 import { DEVICE_OBJECT, FILE_OBJECT, FileFlag, IoType } from '../structures/io.ts';
 import { DispatcherType } from '../structures/ke.ts';
@@ -59,7 +59,10 @@ export class FileObjects {
   /** Drops a reference at any IRQL; IRP_MJ_CLOSE is sent later by a system thread. */
   dereferenceLater(file: Va): void {
     const { objects } = this.nt;
-    assert(objects.get(file), 'a file object is dropped once');
+    if (objects.get(file) === undefined) {
+      const summary = 'a reference to a file object was dropped that a driver had dropped already';
+      throw new BugCheck(0x18, [0, file, 2, 0], summary);
+    }
     if (objects.dereference(file) === 0) this.deferred.value = [...this.deferred.value, file];
   }
 

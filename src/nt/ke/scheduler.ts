@@ -4,7 +4,7 @@
  */
 import { assert } from '../../base/errors.ts';
 import type { StoreCell, StoreMap } from '../../base/store.ts';
-import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import { nullVa, type Va, vaAdd, vaInRange } from '../../base/va.ts';
 import { Gpr } from '../../engine/cpu/state.ts';
 import { Access, pageSize } from '../../engine/memory/layout.ts';
 import { AddressMap } from '../address-map.ts';
@@ -97,6 +97,9 @@ export class Scheduler {
     this.systemThread_.value = this.create(systemProcess, true).kthread;
     this.requester_.value = this.create(requesterProcess, false).kthread;
     this.setCurrent(nullVa);
+    const { start, sizeBytes } = AddressMap.user;
+    this.nt.memory.hidesUserPage = (va) =>
+      this.hasRunningThread && this.currentThread.process !== requesterProcess && vaInRange(va, start, sizeBytes);
   }
 
   get systemThread(): Va {

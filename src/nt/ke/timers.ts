@@ -1,7 +1,10 @@
 import type { StoreMap } from '../../base/store.ts';
-import type { Va } from '../../base/va.ts';
+import { formatVa, type Va } from '../../base/va.ts';
+import { Access } from '../../engine/memory/layout.ts';
+import { BugCheck } from '../declare/bug-check.ts';
+import { Irql } from '../declare/nt-routine.ts';
 import type { Nt } from '../nt.ts';
-import { KTIMER } from '../structures/ke.ts';
+import { KDPC, KTIMER } from '../structures/ke.ts';
 
 interface QueuedTimer {
   readonly timer: Va;
@@ -76,9 +79,23 @@ export class Timers {
     }
     this.isNextDueKnown = false;
     for (const { timer } of due) {
+      this.checkMemory(timer, KTIMER.sizeBytes);
       this.nt.dispatcher.signal(timer, 1);
       const dpc = KTIMER.Dpc.get(this.nt.memory, timer);
-      if (dpc !== 0) this.nt.interrupts.queueDpc(dpc, 0n, 0n);
+      if (dpc === 0) continue;
+      this.checkMemory(dpc, KDPC.sizeBytes);
+      this.nt.interrupts.queueDpc(dpc, 0n, 0n);
     }
+  }
+
+  /** The clock interrupt stops Windows if a timer that is set, or its DPC, is no longer there. */
+  private checkMemory(va: Va, bytes: number): void {
+    if (this.nt.memory.isAccessible(va, bytes, Access.Write)) return;
+    const parameters = [va, Irql.DISPATCH, 1, this.nt.entries.routineVa('KiRetireDpcList')] as const;
+    throw new BugCheck(
+      0x0a,
+      parameters,
+      `a timer that is set, or its DPC, lies in memory that is not there: ${formatVa(va)}`,
+    );
   }
 }

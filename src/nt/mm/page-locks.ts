@@ -111,7 +111,7 @@ export class PageLocks {
     const start = MDL.StartVa.get(memory, mdl);
     for (let index = 0; index < mdlPages(memory, mdl); index++) {
       const page = vaAdd(start, index * pageSize);
-      const access = memory.mappingAt(page)?.flags ?? 0;
+      const access = memory.hidesUserPage(page) ? 0 : (memory.mappingAt(page)?.flags ?? 0);
       if ((access & Access.Read) === 0) {
         if (page >= 0) return STATUS_ACCESS_VIOLATION;
         throw new GuestFault(index === 0 ? va : page, Access.Read, 'not-mapped');

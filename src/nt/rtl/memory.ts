@@ -1,5 +1,6 @@
 /** Memory: memcpy, memset, memcmp and the Rtl*Memory names that the kernel exports for them. */
 import { type Va, vaAdd } from '../../base/va.ts';
+import { GuestFault } from '../../engine/memory/guest-fault.ts';
 import type { GuestMemory } from '../../engine/memory/guest-memory.ts';
 import { Access, pageMask, pageSize } from '../../engine/memory/layout.ts';
 import { type IrqlName, ntExports, ntRoutine } from '../declare/nt-routine.ts';
@@ -45,6 +46,22 @@ export function equalUlongs(memory: GuestMemory, va: Va, bytes: number, pattern:
   return whole;
 }
 
+/** What user space has at these addresses is another process's, and no memory at all to the running one. */
+function checkProcess(memory: GuestMemory, va: Va, access: Access, bytes: number): void {
+  if (bytes > 0 && memory.hidesUserPage(va)) throw new GuestFault(va, access, 'not-mapped');
+}
+
+function copy(memory: GuestMemory, to: Va, from: Va, bytes: number): void {
+  checkProcess(memory, from, Access.Read, bytes);
+  checkProcess(memory, to, Access.Write, bytes);
+  memory.copy(to, from, bytes);
+}
+
+function fill(memory: GuestMemory, va: Va, bytes: number, byte: number): void {
+  checkProcess(memory, va, Access.Write, bytes);
+  memory.fill(va, bytes, byte);
+}
+
 const anyIrql = ['PASSIVE', 'HIGH'] as const satisfies readonly [IrqlName, IrqlName];
 
 /** The kernel's memcpy is its memmove: overlap is right in all of them. */
@@ -55,7 +72,7 @@ function copies(doc: string) {
     params: { Destination: PVOID, Source: PVOID, Length: SIZE_T },
     returns: 'PVOID',
     body: (nt, { Destination, Source, Length }) => {
-      nt.memory.copy(Destination, Source, Length);
+      copy(nt.memory, Destination, Source, Length);
       return Destination;
     },
   });
@@ -73,7 +90,7 @@ export const rtlMemory = ntExports('ntoskrnl.exe', {
     params: { Destination: PVOID, Fill: UCHAR, Length: SIZE_T },
     returns: 'PVOID',
     body: (nt, { Destination, Fill, Length }) => {
-      nt.memory.fill(Destination, Length, Fill);
+      fill(nt.memory, Destination, Length, Fill);
       return Destination;
     },
   }),
@@ -83,7 +100,7 @@ export const rtlMemory = ntExports('ntoskrnl.exe', {
     params: { Destination: PVOID, Length: SIZE_T, Fill: UCHAR },
     returns: 'VOID',
     body: (nt, { Destination, Length, Fill }) => {
-      nt.memory.fill(Destination, Length, Fill);
+      fill(nt.memory, Destination, Length, Fill);
     },
   }),
   RtlZeroMemory: ntRoutine({
@@ -92,7 +109,7 @@ export const rtlMemory = ntExports('ntoskrnl.exe', {
     params: { Destination: PVOID, Length: SIZE_T },
     returns: 'VOID',
     body: (nt, { Destination, Length }) => {
-      nt.memory.fill(Destination, Length, 0);
+      fill(nt.memory, Destination, Length, 0);
     },
   }),
   memcmp: ntRoutine({

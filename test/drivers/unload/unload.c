@@ -15,6 +15,14 @@
 #define IOCTL_EVENT CODE(0x807)               /* a handle */
 #define IOCTL_NAMED_EVENT CODE(0x808)         /* a handle */
 #define IOCTL_FILE CODE(0x809)                /* a reference to a file object of its own device */
+#define IOCTL_TIMER_LOST CODE(0x80a)          /* a timer with a DPC that is nowhere */
+#define IOCTL_DELETED_TWICE CODE(0x80b)       /* a device that is deleted twice */
+#define IOCTL_FILE_TWICE CODE(0x80c)          /* references to the file that are others' are dropped */
+/* METHOD_NEITHER: the user's buffer is written by a system worker thread (1: memcpy, 2: locks it), or by a DPC. */
+#define IOCTL_USER_WORKER CTL_CODE(FILE_DEVICE_UNKNOWN, 0x80d, METHOD_NEITHER, FILE_ANY_ACCESS)
+#define IOCTL_USER_COPY CTL_CODE(FILE_DEVICE_UNKNOWN, 0x80e, METHOD_NEITHER, FILE_ANY_ACCESS)
+#define IOCTL_USER_LOCK CTL_CODE(FILE_DEVICE_UNKNOWN, 0x80f, METHOD_NEITHER, FILE_ANY_ACCESS)
+#define IOCTL_USER_DPC CTL_CODE(FILE_DEVICE_UNKNOWN, 0x810, METHOD_NEITHER, FILE_ANY_ACCESS)
 #define TAG 'dlnU'
 
 static PDEVICE_OBJECT Device;
@@ -64,6 +72,61 @@ static void NTAPI Work(PDEVICE_OBJECT device, PVOID context)
     IoFreeWorkItem(Item);
 }
 
+static PIRP Pending;
+
+static NTSTATUS Complete(PIRP irp, NTSTATUS status)
+{
+    irp->IoStatus.Status = status;
+    irp->IoStatus.Information = 0;
+    IoCompleteRequest(irp, IO_NO_INCREMENT);
+    return status;
+}
+
+static void NTAPI TouchUser(PDEVICE_OBJECT device, PVOID context)
+{
+    ULONG code = (ULONG)(ULONG_PTR)context;
+    ULONG value = 1;
+    PMDL mdl;
+    UNREFERENCED_PARAMETER(device);
+    if (code == IOCTL_USER_WORKER) *(volatile ULONG *)Pending->UserBuffer = value;
+    if (code == IOCTL_USER_COPY) RtlCopyMemory(Pending->UserBuffer, &value, sizeof value);
+    if (code == IOCTL_USER_LOCK) {
+        mdl = IoAllocateMdl(Pending->UserBuffer, sizeof value, FALSE, FALSE, NULL);
+        MmProbeAndLockPages(mdl, UserMode, IoWriteAccess);
+        MmUnlockPages(mdl);
+        IoFreeMdl(mdl);
+    }
+    IoFreeWorkItem(Item);
+    Complete(Pending, STATUS_SUCCESS);
+}
+
+static void NTAPI TouchUserInDpc(PKDPC dpc, PVOID context, PVOID one, PVOID two)
+{
+    UNREFERENCED_PARAMETER(dpc);
+    UNREFERENCED_PARAMETER(context);
+    UNREFERENCED_PARAMETER(one);
+    UNREFERENCED_PARAMETER(two);
+    *(volatile ULONG *)Pending->UserBuffer = 1;
+    Complete(Pending, STATUS_SUCCESS);
+}
+
+static NTSTATUS Pend(PIRP irp, ULONG code)
+{
+    LARGE_INTEGER due;
+    Pending = irp;
+    IoMarkIrpPending(irp);
+    if (code == IOCTL_USER_DPC) {
+        due.QuadPart = -10000;
+        KeInitializeTimer(&Timer);
+        KeInitializeDpc(&Dpc, TouchUserInDpc, NULL);
+        KeSetTimer(&Timer, due, &Dpc);
+    } else {
+        Item = IoAllocateWorkItem(Device);
+        IoQueueWorkItem(Item, TouchUser, DelayedWorkQueue, (PVOID)(ULONG_PTR)code);
+    }
+    return STATUS_PENDING;
+}
+
 static NTSTATUS StartThread(PKSTART_ROUTINE routine)
 {
     HANDLE thread;
@@ -81,8 +144,9 @@ static void SetTimer(PKTIMER timer, PKDPC dpc)
     KeSetTimerEx(timer, due, 1000, dpc);
 }
 
-static NTSTATUS Leave(ULONG code)
+static NTSTATUS Leave(ULONG code, PFILE_OBJECT opened)
 {
+    LARGE_INTEGER due;
     UNICODE_STRING event = RTL_CONSTANT_STRING(L"\\BaseNamedObjects\\Unload");
     OBJECT_ATTRIBUTES attributes;
     PEPROCESS process;
@@ -120,6 +184,21 @@ static NTSTATUS Leave(ULONG code)
         return IoCreateNotificationEvent(&event, &handle) == NULL ? STATUS_UNSUCCESSFUL : STATUS_SUCCESS;
     case IOCTL_FILE:
         return IoGetDeviceObjectPointer(&Name, FILE_READ_DATA, &file, &device);
+    case IOCTL_TIMER_LOST:
+        due.QuadPart = -10000;
+        KeInitializeTimer(&Timer);
+        KeSetTimer(&Timer, due, (PKDPC)0x1234);
+        KeWaitForSingleObject(&Timer, Executive, KernelMode, FALSE, NULL);
+        return STATUS_SUCCESS;
+    case IOCTL_DELETED_TWICE:
+        IoCreateDevice(Device->DriverObject, 0, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &device);
+        IoDeleteDevice(device);
+        IoDeleteDevice(device);
+        return STATUS_SUCCESS;
+    case IOCTL_FILE_TWICE:
+        ObDereferenceObject(opened);
+        ObDereferenceObject(opened);
+        return STATUS_SUCCESS;
     default:
         return STATUS_INVALID_DEVICE_REQUEST;
     }
@@ -129,13 +208,13 @@ static NTSTATUS NTAPI Dispatch(PDEVICE_OBJECT device, PIRP irp)
 {
     PIO_STACK_LOCATION location = IoGetCurrentIrpStackLocation(irp);
     NTSTATUS status = STATUS_SUCCESS;
+    ULONG code = location->Parameters.DeviceIoControl.IoControlCode;
     UNREFERENCED_PARAMETER(device);
-    if (location->MajorFunction == IRP_MJ_DEVICE_CONTROL)
-        status = Leave(location->Parameters.DeviceIoControl.IoControlCode);
-    irp->IoStatus.Status = status;
-    irp->IoStatus.Information = 0;
-    IoCompleteRequest(irp, IO_NO_INCREMENT);
-    return status;
+    if (location->MajorFunction == IRP_MJ_DEVICE_CONTROL) {
+        if (METHOD_FROM_CTL_CODE(code) == METHOD_NEITHER) return Pend(irp, code);
+        status = Leave(code, location->FileObject);
+    }
+    return Complete(irp, status);
 }
 
 static void NTAPI Unload(PDRIVER_OBJECT driver)
