@@ -80,6 +80,8 @@ export interface NtSnapshot {
 const turnInstructions = 1_000_000;
 /** What a call of the kernel costs on the host, in instructions; so that a limit on work is a limit on time. */
 const instructionsPerCall = 500;
+/** How often the limit is looked at in between turns. */
+const callsBetweenChecks = 1024;
 const Progress = { calls: 0, workAtRest: 1, turnEnd: 2 } as const;
 
 export class Nt {
@@ -199,12 +201,16 @@ export class Nt {
   private endTurn(): void {
     this.progress.values[Progress.turnEnd] = this.cpu.retired + turnInstructions;
     if (this.end.value !== undefined) return;
-    if (this.work - this.progress.at(Progress.workAtRest) > this.options.instructionLimit) {
-      this.finish({ kind: 'instruction-limit', site: this.cpu.state.rip, stack: this.currentStack() });
-      return;
-    }
+    if (this.isOverLimit()) return;
     this.clock.tick();
     if (!this.interrupts.deliver() && this.scheduler.hasRunningThread) this.scheduler.rotate();
+  }
+
+  /** Ends the life if it has gone on for too long without coming to rest. */
+  private isOverLimit(): boolean {
+    if (this.work - this.progress.at(Progress.workAtRest) <= this.options.instructionLimit) return false;
+    this.finish({ kind: 'instruction-limit', site: this.cpu.state.rip, stack: this.currentStack() });
+    return true;
   }
 
   private handleExit(exit: CpuExit): void {
@@ -239,6 +245,8 @@ export class Nt {
   hostCall(): boolean {
     if (this.end.value !== undefined) return false;
     this.progress.add(Progress.calls, 1);
+    // A loop of calls has few instructions, so its turns are long.
+    if (this.progress.at(Progress.calls) % callsBetweenChecks === 0 && this.isOverLimit()) return false;
     return this.guard(() => this.enterHost()) === true && this.end.value === undefined;
   }
 
