@@ -45,10 +45,11 @@ const misdeeds: Readonly<Record<string, Expected>> = {
   'free-twice': { verdict: 'violation', bugCheck: ['0xC4', '0x13'], at: 'FreeTwice' },
   'write-behind-block': { verdict: 'violation', bugCheck: ['0x19', '0x20'], at: 'WriteBehindBlock' },
   'exhaust-pool': clean,
-  'leak-all': { verdict: 'violation', bugCheck: ['0xC4', '0x62'], at: 'LeakAll' },
+  'leak-all': { verdict: 'violation', bugCheck: ['0xC4', '0x62'], at: 'LeakAll', instructionLimit: 100e6 },
   starve: {
     verdict: 'incomplete',
     reason: /^no memory is left/,
+    instructionLimit: 100e6,
     steps: ['open \\\\.\\Limits', 'ioctl 0x222000 out=1048576'],
   },
   // stack and control flow
