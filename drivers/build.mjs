@@ -111,6 +111,8 @@ function compileWithClang(work, { name, folder }) {
     '--target=x86_64-windows-gnu',
     ...COMMON,
     ...FREESTANDING,
+    // Without a C library clang leaves it out, and stacks end where it is missing.
+    '-fasynchronous-unwind-tables',
     isLeaky(name) ? '-g' : '-gline-tables-only',
     '-gcodeview',
     '-gno-codeview-command-line',
