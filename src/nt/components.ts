@@ -1,7 +1,8 @@
 /** Every component of the kernel, one line each. Order gives the layout of the kernel's image, so append. */
-import type { KernelComponent } from './declare/nt-routine.ts';
+
 import { cmKeyServices } from './cm/key-services.ts';
 import { cmRegistry } from './cm/registry-exports.ts';
+import type { KernelComponent } from './declare/nt-routine.ts';
 import { exFastMutexes } from './ex/fast-mutex-exports.ts';
 import { exInterlockedLists } from './ex/interlocked-list-exports.ts';
 import { exLookasideInternals, exLookasides } from './ex/lookaside-exports.ts';
@@ -42,6 +43,10 @@ import { mmPhysicalMemory } from './mm/physical-exports.ts';
 import { mmSystemRoutines } from './mm/system-routines.ts';
 import { obEventServices } from './ob/event-services.ts';
 import { obObjects } from './ob/object-exports.ts';
+import { pnpDeviceActions } from './pnp/device-actions.ts';
+import { pnpDevices } from './pnp/device-exports.ts';
+import { pnpRootBus } from './pnp/root-bus.ts';
+import { poInternals, poPower } from './po/power-exports.ts';
 import { psInternals, psThreads } from './ps/thread-exports.ts';
 import { rtlArithmetic } from './rtl/arithmetic.ts';
 import { rtlBitmaps } from './rtl/bitmap-exports.ts';
@@ -134,4 +139,9 @@ export const kernelComponents: readonly KernelComponent[] = [
   exLookasideInternals,
   cmKeyServices,
   cmRegistry,
+  pnpDevices,
+  pnpDeviceActions,
+  pnpRootBus,
+  poPower,
+  poInternals,
 ];

@@ -7,6 +7,8 @@ export type Act =
   | Step
   | { readonly verb: 'load' }
   | { readonly verb: 'tour' }
+  /** A device for the driver's AddDevice; its removal before the driver is unloaded. */
+  | { readonly verb: 'arrival' | 'departure' }
   | { readonly verb: 'end-of-process' | 'end-of-requests' | 'aftermath' };
 
 /** A file that the requesting process has open. */
@@ -37,7 +39,7 @@ export interface LifeState {
   readonly index: number;
   /**
    * `begin`: not started; `calling`: a thread of the machine is at it; `completing`: its request pends; `closing`: files
-   * whose last reference went at raised IRQL are closed before it; `waiting`: it begins again when what stands in its
+   * whose last reference went at raised IRQL are closed, or a device that was pulled out is removed, before it; `waiting`: it begins again when what stands in its
    * way is over.
    */
   readonly stage: 'begin' | 'calling' | 'completing' | 'closing' | 'waiting';

@@ -5,17 +5,33 @@
 import { assert, PoolproofError, unreachable } from '../base/errors.ts';
 import type { StoreCell } from '../base/store.ts';
 import { nullVa, type Va } from '../base/va.ts';
-import { Access } from '../engine/memory/layout.ts';
 import { BugCheck } from '../nt/declare/bug-check.ts';
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import type { Nt, RunResult } from '../nt/nt.ts';
-import { ntSuccess, STATUS_INVALID_HANDLE, STATUS_PENDING, STATUS_SUCCESS } from '../nt/ntstatus.ts';
-import { DRIVER_EXTENSION, DRIVER_OBJECT, IO_STATUS_BLOCK } from '../nt/structures/io.ts';
+import { ntSuccess, STATUS_INVALID_HANDLE, STATUS_PENDING, STATUS_SUCCESS, statusText } from '../nt/ntstatus.ts';
+import { DRIVER_OBJECT, IO_STATUS_BLOCK } from '../nt/structures/io.ts';
 import type { Act, LifeState, OpenFile } from './life-state.ts';
+import { type KernelCall, PnpDeviceOfLife } from './pnp-device.ts';
 import { noBytes, Requester, type RequestStep } from './requester.ts';
 import type { Step } from './scenario/step.ts';
 import { tourSteps } from './scenario/tour.ts';
 
+/** Acts that a system thread carries out. */
+const systemVerbs: readonly string[] = [
+  'load',
+  'unload',
+  'arrival',
+  'departure',
+  'start',
+  'stop',
+  'surprise-remove',
+  'remove',
+];
+const nameOfAct: Readonly<Record<string, string>> = {
+  load: 'DriverEntry',
+  arrival: 'the arrival of the device (AddDevice, IRP_MN_START_DEVICE)',
+  departure: 'the removal of the device',
+};
 /** A request that pends this long without an end is stuck: ten virtual minutes. */
 const patience100ns = 6_000_000_000;
 /** So long a thread that ends waits for its cancelled requests: five minutes. */
@@ -25,6 +41,7 @@ export class Life {
   private readonly nt: Nt;
   private readonly image: () => KernelImage;
   private readonly requester: Requester;
+  private readonly pnp: PnpDeviceOfLife;
   private readonly cell: StoreCell<LifeState>;
   private readonly reached: StoreCell<boolean>;
 
@@ -33,6 +50,7 @@ export class Life {
     this.nt = nt;
     this.image = image;
     this.requester = new Requester(nt);
+    this.pnp = new PnpDeviceOfLife(nt, image);
     const middle: readonly Act[] =
       steps === undefined ? [{ verb: 'tour' }] : steps.filter(({ verb }) => verb !== 'unload');
     this.cell = nt.stores.cell<LifeState>('run/life', {
@@ -40,6 +58,7 @@ export class Life {
         { verb: 'load' },
         ...middle,
         { verb: 'end-of-process' },
+        { verb: 'departure' },
         { verb: 'unload', text: 'unload' },
         { verb: 'aftermath' },
       ],
@@ -84,6 +103,9 @@ export class Life {
         this.change({ isOver: true });
       } else if (this.state.stage === 'begin' && this.nt.io.files.hasDeferred) {
         this.closeDeferred();
+      } else if (this.state.stage === 'begin' && this.pnp.dueRemoval !== undefined) {
+        this.callSystem(this.pnp.dueRemoval);
+        this.change({ stage: 'closing' });
       } else if (this.state.stage === 'begin') {
         this.tryToBegin(this.act);
       } else {
@@ -174,12 +196,21 @@ export class Life {
       case 'aftermath':
         this.change({ stage: 'calling', deadline: this.nt.clock.interruptTime + patience100ns });
         return;
+      case 'arrival':
+        this.callSystem(this.pnp.arrival);
+        return;
+      case 'departure':
+        this.depart();
+        return;
       case 'start':
       case 'stop':
       case 'surprise-remove':
-      case 'remove':
-        this.giveUp(`the step '${act.text}' needs plug and play, which is not supported yet`);
+      case 'remove': {
+        const call = this.pnp.callFor(act.verb);
+        if (typeof call === 'string') this.giveUp(`the step '${act.text}' ${call}`);
+        else this.callSystem(call);
         return;
+      }
       default:
         unreachable(act);
     }
@@ -191,6 +222,10 @@ export class Life {
     this.called();
   }
 
+  private callSystem([routine, args]: KernelCall): void {
+    this.call(this.nt.scheduler.systemThread, routine, args);
+  }
+
   /** A thread of the machine has something to do. */
   private called(): void {
     this.change({ stage: 'calling', deadline: this.nt.clock.interruptTime + patience100ns });
@@ -198,7 +233,7 @@ export class Life {
 
   private get thread(): Va {
     const { verb } = this.act;
-    return verb === 'load' || verb === 'unload' ? this.nt.scheduler.systemThread : this.nt.scheduler.requester;
+    return systemVerbs.includes(verb) ? this.nt.scheduler.systemThread : this.nt.scheduler.requester;
   }
 
   private closeDeferred(): void {
@@ -242,7 +277,9 @@ export class Life {
     if (act.verb === 'wait' || act.verb === 'aftermath') return false;
     if (act.verb === 'end-of-requests') return pending.every((one) => this.requester.isComplete(one));
     if (stage === 'calling') return this.nt.scheduler.thread(this.thread).state === 'idle';
-    if (stage === 'waiting') return !this.isInUse || this.nt.io.files.hasDeferred;
+    if (stage === 'waiting') {
+      return this.nt.io.files.hasDeferred || !(act.verb === 'departure' ? this.pnp.isOpen : this.isInUse);
+    }
     return request === undefined || this.requester.isComplete(request);
   }
 
@@ -250,14 +287,14 @@ export class Life {
     if (this.state.stage === 'waiting') {
       const requests = this.state.pending.map(({ stepIndex }) => `'${this.state.results[stepIndex]?.text}'`);
       const why = requests.length === 0 ? '' : `; still pending: ${requests.join(', ')}`;
-      this.giveUp(
-        `DriverUnload was not called: Windows does not call it while a file is open on a device of the driver, or a device is attached to one${why}`,
-        true,
-      );
+      const what =
+        act.verb === 'departure'
+          ? 'the device was not removed: Windows does not remove it while a file is open on it'
+          : 'DriverUnload was not called: Windows does not call it while a file is open on a device of the driver, or a device is attached to one';
+      this.giveUp(`${what}${why}`, true);
       return;
     }
-    const what =
-      'text' in act ? `the step '${act.text}'` : act.verb === 'load' ? 'DriverEntry' : 'the end of the process';
+    const what = 'text' in act ? `the step '${act.text}'` : (nameOfAct[act.verb] ?? 'the end of the process');
     const why =
       result === 'deadline'
         ? 'did not end within ten virtual minutes'
@@ -272,6 +309,20 @@ export class Life {
         if (!ntSuccess(status)) this.change({ plan: [act, { verb: 'aftermath' }], index: 0 });
         this.noteLoaded();
         this.next();
+        return;
+      case 'arrival':
+        this.arrived();
+        return;
+      case 'departure':
+        if (ntSuccess(status)) this.next();
+        else this.giveUp(`the device was not removed: its removal was refused with ${statusText(status)}`);
+        return;
+      case 'start':
+      case 'stop':
+      case 'surprise-remove':
+      case 'remove':
+        if (act.verb === 'start' && !ntSuccess(status)) this.addReason(this.pnp.failure);
+        this.answer(act.text, status);
         return;
       case 'unload':
         this.next();
@@ -419,6 +470,9 @@ export class Life {
       );
       return;
     }
+    if (this.pnp.leftAttached) {
+      this.addReason('a device of the driver is still attached to the stack of a device that was removed');
+    }
     if (this.isInUse) {
       this.change({ stage: 'waiting', deadline: this.nt.clock.interruptTime + patience100ns });
       return;
@@ -434,14 +488,42 @@ export class Life {
   private noteLoaded(): void {
     const driver = this.nt.io.drivers.ofImage(this.image());
     if (driver === undefined || driver.state !== 'loaded') return;
-    this.change({ madeDevices: this.nt.io.drivers.firstDevice(driver.driverObject) !== nullVa });
-    const extension = DRIVER_OBJECT.DriverExtension.get(this.nt.memory, driver.driverObject);
-    // The driver may have written over the pointer.
-    const { memory } = this.nt;
-    if (!memory.isAccessible(extension, DRIVER_EXTENSION.sizeBytes, Access.Read)) return;
-    if (DRIVER_EXTENSION.AddDevice.get(memory, extension) === nullVa) return;
-    const reason =
-      'the driver is plug and play (it has an AddDevice routine), and no device was added: plug and play is not supported yet';
-    this.change({ reasons: [...this.state.reasons, reason] });
+    this.noteDevices();
+    if (this.pnp.hasAddDevice) this.insert([{ verb: 'arrival' }]);
+  }
+
+  private noteDevices(): void {
+    const driver = this.nt.io.drivers.ofImage(this.image());
+    if (driver === undefined || this.nt.io.drivers.firstDevice(driver.driverObject) === nullVa) return;
+    this.change({ madeDevices: true });
+  }
+
+  private addReason(reason: string | undefined): void {
+    const { reasons } = this.state;
+    if (reason !== undefined && !reasons.includes(reason)) this.change({ reasons: [...reasons, reason] });
+  }
+
+  /** AddDevice and the start are over. A driver without a device is unloaded. */
+  private arrived(): void {
+    this.noteDevices();
+    const { failure } = this.pnp;
+    if (failure !== undefined) {
+      const { plan, index } = this.state;
+      this.addReason(failure);
+      this.change({ plan: [...plan.slice(0, index + 1), { verb: 'unload', text: 'unload' }, { verb: 'aftermath' }] });
+    }
+    this.next();
+  }
+
+  /** The device is removed, when nobody has it open any more. */
+  private depart(): void {
+    const { departure, device, isOpen } = this.pnp;
+    if (isOpen && (departure !== undefined || device?.state === 'surprise-removed')) {
+      this.change({ stage: 'waiting', deadline: this.nt.clock.interruptTime + patience100ns });
+    } else if (departure !== undefined) {
+      this.callSystem(departure);
+    } else {
+      this.next();
+    }
   }
 }

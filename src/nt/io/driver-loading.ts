@@ -1,4 +1,4 @@
-/** Loading and unloading a driver: DriverEntry, AddDevice-less legacy drivers, DriverUnload. */
+/** Loading and unloading a driver: DriverEntry, DriverUnload. */
 import { assert } from '../../base/errors.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import { BugCheck } from '../declare/bug-check.ts';
@@ -13,7 +13,7 @@ import { UNICODE_STRING } from '../structures/strings.ts';
 const registryRoot = '\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\';
 
 /** The worker thread that loads and unloads drivers stops Windows if the driver does not come back as it was called. */
-function checkReturn(nt: Nt, name: string, driverRoutine: Va, worker: Va): void {
+export function checkWorkerReturn(nt: Nt, name: string, driverRoutine: Va, worker: Va): void {
   const { irql } = nt.cpu.state;
   const { kernelApcDisable, specialApcDisable } = nt.scheduler.currentThread;
   if (irql !== Irql.PASSIVE) {
@@ -35,7 +35,7 @@ function entryReturned(nt: Nt, driverObject: Va, registryPath: Va, pathBuffer: V
   const driver = io.drivers.get(driverObject);
   assert(driver, 'a driver that is loading has its record');
   const image = io.drivers.image(driver);
-  checkReturn(
+  checkWorkerReturn(
     nt,
     'DriverEntry',
     vaAdd(image.base, image.pe?.entryPointRva ?? 0),
@@ -91,7 +91,7 @@ export const ioDriverLoading = ntInternals({
     },
     resume: {
       unloadReturned: (nt, call) => {
-        checkReturn(nt, 'DriverUnload', call.va(1), nt.entries.routineVa('IopUnloadDriver'));
+        checkWorkerReturn(nt, 'DriverUnload', call.va(1), nt.entries.routineVa('IopUnloadDriver'));
         nt.io.drivers.finishUnload(call.va(0));
         return STATUS_SUCCESS;
       },

@@ -1,4 +1,6 @@
 import type { Nt } from '../nt.ts';
+import { DeviceInterfaces } from '../pnp/device-interfaces.ts';
+import { PlugAndPlay } from '../pnp/plug-and-play.ts';
 import { DeviceObjects } from './device-objects.ts';
 import { DriverObjects } from './driver-objects.ts';
 import { FileObjects } from './file-objects.ts';
@@ -12,6 +14,8 @@ export class IoManager {
   readonly files: FileObjects;
   readonly irps: Irps;
   readonly registrations: Registrations;
+  readonly pnp: PlugAndPlay;
+  readonly interfaces: DeviceInterfaces;
 
   constructor(nt: Nt) {
     this.drivers = new DriverObjects(nt);
@@ -19,5 +23,7 @@ export class IoManager {
     this.files = new FileObjects(nt);
     this.irps = new Irps(nt);
     this.registrations = new Registrations(nt);
+    this.pnp = new PlugAndPlay(nt);
+    this.interfaces = new DeviceInterfaces(nt);
   }
 }

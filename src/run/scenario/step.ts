@@ -52,7 +52,10 @@ export const stepForms: readonly { readonly form: string; readonly does: string 
   { form: 'NAME=event', does: 'makes an event; @NAME in DATA is its handle' },
   { form: 'wait TIME', does: 'lets virtual time pass: 100ms, 2s, 50us' },
   { form: 'unload', does: 'unloads the driver; done at the end anyway' },
-  { form: 'start | stop | surprise-remove | remove', does: 'plug and play; not supported yet' },
+  { form: 'stop', does: 'plug and play: stops the device, as for new resources' },
+  { form: 'start', does: 'plug and play: starts the device again; after a removal a new device arrives' },
+  { form: 'surprise-remove', does: 'plug and play: the device is pulled out, and removed when it is closed' },
+  { form: 'remove', does: 'plug and play: removes the device in order; done before the driver is unloaded anyway' },
 ];
 
 /** Input and output of one request: more than a driver is ever given. */

@@ -1,0 +1,74 @@
+/** Plug-and-play and power requests that the kernel sends to a device stack. */
+import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import type { ResumedCall } from '../declare/call.ts';
+import { callGuest, type Outcome } from '../declare/outcome.ts';
+import { waitFor } from '../io/internal-request.ts';
+import type { Nt } from '../nt.ts';
+import { STATUS_NOT_SUPPORTED, STATUS_PENDING } from '../ntstatus.ts';
+import { DEVICE_OBJECT, IO_STACK_LOCATION, IO_STATUS_BLOCK, IRP } from '../structures/io.ts';
+import { DispatcherType, KEVENT } from '../structures/ke.ts';
+
+const eventOf = (block: Va): Va => vaAdd(block, IO_STATUS_BLOCK.sizeBytes);
+
+export interface StackRequest {
+  /** Device on top of the stack. */
+  readonly device: Va;
+  readonly irp: Va;
+  /** Status block and event; freed by whoever sends the request. */
+  readonly block: Va;
+}
+
+/** An IRP for the stack that `device` belongs to, with the status that says that nobody handled it. */
+export function makeStackRequest(
+  nt: Nt,
+  device: Va,
+  major: number,
+  minor: number,
+  fill: (location: Va) => void = () => {},
+): StackRequest {
+  const { memory } = nt;
+  const top = nt.io.devices.top(device);
+  const stackSize = DEVICE_OBJECT.StackSize.get(memory, top);
+  const irp = nt.io.irps.allocateForRequest(stackSize, { file: nullVa, outputBytes: 0 });
+  const block = nt.pool.allocateKernel(IO_STATUS_BLOCK.sizeBytes + KEVENT.sizeBytes, 'PnpW');
+  nt.dispatcher.initialise(eventOf(block), DispatcherType.EventNotification, KEVENT.sizeBytes / 4, 0);
+  IRP.Status.set(memory, irp, STATUS_NOT_SUPPORTED);
+  IRP.UserIosb.set(memory, irp, block);
+  IRP.UserEvent.set(memory, irp, eventOf(block));
+  const location = nt.io.irps.nextLocation(irp);
+  IO_STACK_LOCATION.MajorFunction.set(memory, location, major);
+  IO_STACK_LOCATION.MinorFunction.set(memory, location, minor);
+  fill(location);
+  return { device: top, irp, block };
+}
+
+/** The record of {@link stackRequestResume} starts with the request's block and IRP. */
+export function sendStackRequest(nt: Nt, { device, irp, block }: StackRequest, record: readonly number[]): Outcome {
+  return callGuest(nt.entries.routineVa('IofCallDriver'), [device, irp], 'dispatched', [block, irp, ...record]);
+}
+
+export interface StackAnswer {
+  readonly status: number;
+  readonly information: Va;
+}
+
+/** Resume points `dispatched` and `completed`; `answered` goes on with what came back. */
+export function stackRequestResume(answered: (nt: Nt, call: ResumedCall, answer: StackAnswer) => Outcome) {
+  const finish = (nt: Nt, call: ResumedCall, status: number | undefined): Outcome => {
+    const block = call.va(0);
+    const answer = {
+      status: status ?? IO_STATUS_BLOCK.Status.get(nt.memory, block),
+      information: nt.memory.readVa(IO_STATUS_BLOCK.Information.at(block)),
+    };
+    nt.pool.freeKernel(block);
+    return answered(nt, call, answer);
+  };
+  return {
+    // A driver that says "done" of a request that a lower driver still has must not have its status block freed.
+    dispatched: (nt: Nt, call: ResumedCall): Outcome =>
+      call.status === STATUS_PENDING || nt.io.irps.isOwnRequest(call.va(1))
+        ? waitFor(eventOf(call.va(0)), 'completed', call.record)
+        : finish(nt, call, call.status),
+    completed: (nt: Nt, call: ResumedCall): Outcome => finish(nt, call, undefined),
+  };
+}
