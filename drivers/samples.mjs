@@ -53,6 +53,10 @@ const CRC_ERROR = '0xC000003F';
 const NOT_SUPPORTED = '0xC00000BB';
 const CANCELLED = '0xC0000120';
 const DEVICE_CONFIGURATION_ERROR = '0xC0000182';
+const DEVICE_NOT_READY = '0xC00000A3';
+const DELETE_PENDING = '0xC0000056';
+const OBJECT_NAME_NOT_FOUND = '0xC0000034';
+const QUERY_VETOED = '0x80000028';
 const NOT_FOUND = '0xC0000225';
 const INSUFFICIENT_RESOURCES = '0xC000009A';
 const NO_MORE_ENTRIES = '0x8000001A';
@@ -165,6 +169,33 @@ const resourceSteps = (device, names) => [
 const resourceNames = Object.keys(resourceRounds);
 /** A device that stays keeps the driver loaded, so it is tried alone. */
 const unloadable = resourceNames.filter((name) => name !== 'device');
+
+const beaconPath = '\\\\.\\ROOT#POOLPROOF#0000#{6d1b3a52-9c0e-4e1b-8f57-2a4c7d9e1b60}';
+const beaconPosition = (index, status = SUCCESS) =>
+  status === SUCCESS
+    ? step(`ioctl 0x222300 in=${le(index, 4)} out=4`, SUCCESS, 4, le(index * index + 7, 4))
+    : step(`ioctl 0x222300 in=${le(index, 4)} out=4`, status, 0);
+const beaconOrderlySteps = [
+  step(`open ${beaconPath}`),
+  beaconPosition(5),
+  step('ioctl 0x222304 out=32', SUCCESS, 10, Buffer.from('ROOT\0', 'utf16le').toString('hex')),
+  step('stop'),
+  beaconPosition(5, DEVICE_NOT_READY),
+  step('start'),
+  beaconPosition(31),
+  step('remove', QUERY_VETOED),
+  beaconPosition(32, INVALID_PARAMETER),
+  step('close'),
+  step('remove'),
+  step(`open ${beaconPath}`, OBJECT_NAME_NOT_FOUND),
+];
+const beaconSurpriseSteps = [
+  step(`open ${beaconPath}`),
+  beaconPosition(1),
+  step('surprise-remove'),
+  beaconPosition(1, DELETE_PENDING),
+  step('close'),
+];
 
 /** The calls of pool-calls in the order of their control codes; for each what stops the bad driver, and where. */
 const poolCalls = {
@@ -355,6 +386,26 @@ export const samples = [
       run('load', 'clean'),
       run('counted', 'clean', parcelCounted('CleanLookaside')),
       run('all', 'clean', [...parcelSteps('CleanLookaside'), ...parcelSteps('CleanLookaside')]),
+    ],
+  },
+  {
+    name: 'leaky-beacon',
+    compiler: 'clang',
+    twin: 'clean-beacon',
+    runs: [
+      run('load', 'violation'),
+      run('orderly', 'clean', beaconOrderlySteps),
+      run('surprise', 'violation', beaconSurpriseSteps),
+    ],
+  },
+  {
+    name: 'clean-beacon',
+    compiler: 'clang',
+    twin: 'leaky-beacon',
+    runs: [
+      run('load', 'clean'),
+      run('orderly', 'clean', beaconOrderlySteps),
+      run('surprise', 'clean', beaconSurpriseSteps),
     ],
   },
   {
