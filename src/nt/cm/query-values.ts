@@ -27,6 +27,8 @@ interface Query {
   readonly current: number;
   /** Index of the value whose turn it is when all values are wanted; -1: a single one, or none begun. */
   readonly index: number;
+  /** Values of the entry that were handed out, those that are deleted since included. */
+  readonly count: number;
   /** Name and data for the driver's routine, in memory of the kernel; null between values. */
   readonly buffer: Va;
   /** Strings of a REG_MULTI_SZ that are still to be handed out, in the buffer. */
@@ -43,6 +45,7 @@ const toRecord = (q: Query): number[] => [
   q.top,
   q.current,
   q.index,
+  q.count,
   q.buffer,
   q.next,
   q.end,
@@ -56,9 +59,10 @@ function fromRecord(call: ResumedCall): Query {
     top: call.word(3),
     current: call.word(4),
     index: call.word(5),
-    buffer: call.va(6),
-    next: call.va(7),
-    end: call.va(8),
+    count: call.word(6),
+    buffer: call.va(7),
+    next: call.va(8),
+    end: call.va(9),
   };
 }
 
@@ -71,7 +75,7 @@ export function startQuery(nt: Nt, key: RegistryKey, table: Va, context: Va, env
   const ids = { top: key.id, current: key.id };
   return goOn(
     nt,
-    { entry: table, context, environment, ...ids, index: -1, buffer: nullVa, next: nullVa, end: nullVa },
+    { entry: table, context, environment, ...ids, index: -1, count: 0, buffer: nullVa, next: nullVa, end: nullVa },
     call,
   );
 }
@@ -97,7 +101,8 @@ function begin(nt: Nt, query: Query, entry: QueryEntry, call: QueryCall): Step {
     const key = nt.registry.tree.key(here.current);
     if (key === undefined) return answer(STATUS_KEY_DELETED);
     const name = readWideZ(nt.memory, entry.name);
-    return deliver(nt, here, entry, { key, name, value: nt.registry.tree.value(key, name) }, call);
+    const value = nt.registry.tree.value(key, name);
+    return deliver(nt, here, entry, { key, name: value?.name ?? name, value }, call);
   }
   if (has(QueryFlag.NoValue))
     return answer(callRoutine(here, entry, { name: nullVa, type: 0, data: nullVa, length: 0 }));
@@ -120,7 +125,7 @@ function nextValue(nt: Nt, query: Query, entry: QueryEntry, call: QueryCall): St
   if (key === undefined) return answer(STATUS_KEY_DELETED);
   const value = key.values[query.index];
   if (value !== undefined) return deliver(nt, query, entry, { key, name: value.name, value }, call);
-  const isUnmet = query.index === 0 && (entry.flags & QueryFlag.Required) !== 0;
+  const isUnmet = query.count === 0 && (entry.flags & QueryFlag.Required) !== 0;
   return isUnmet ? answer(STATUS_OBJECT_NAME_NOT_FOUND) : { query: following(query) };
 }
 
@@ -128,11 +133,12 @@ const following = (query: Query): Query => ({
   ...query,
   entry: vaAdd(query.entry, RTL_QUERY_REGISTRY_TABLE.sizeBytes),
   index: -1,
+  count: 0,
 });
 
 /** After a value: the next one of the key, or the next entry. */
 function afterValue(query: Query, isDeleted: boolean): Query {
-  const done = { ...query, buffer: nullVa, next: nullVa, end: nullVa };
+  const done = { ...query, count: query.count + 1, buffer: nullVa, next: nullVa, end: nullVa };
   return done.index < 0 ? following(done) : { ...done, index: done.index + (isDeleted ? 0 : 1) };
 }
 
