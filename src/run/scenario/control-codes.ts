@@ -17,6 +17,7 @@ import {
   type Filter,
   flagsText,
   holdsFor,
+  isChosenBit,
   isOrder,
   mostCodes,
 } from './dispatch-analysis/condition.ts';
@@ -90,8 +91,8 @@ class DispatchWalk {
     return [...found].map(([code, confidence]) => ({ code, confidence })).sort((a, b) => a.code - b.code);
   }
 
-  /** Follows a routine from its first instruction; what is in RAX when it returns. */
-  routine(entry: Va, start: AbstractState, depth: number): Value {
+  /** Follows a routine from its first instruction; what is known where it returns. */
+  routine(entry: Va, start: AbstractState, depth: number): AbstractState | undefined {
     const places = new Map<Va, AbstractState>();
     const work: Va[] = [];
     const flow: Flow = (va, state) => {
@@ -115,7 +116,7 @@ class DispatchWalk {
         at = this.step(at, state, flow, depth, returned);
       }
     }
-    return returned.state?.registers[Register.Rax];
+    return returned.state;
   }
 
   /** One instruction; where it goes on, or undefined if that was handed to `flow` or is an end. */
@@ -151,7 +152,7 @@ class DispatchWalk {
         return instruction.next;
       case 'indirect-call':
         this.targets(state.read(operand, this.image), state, 'likely');
-        state.forgetVolatile(undefined);
+        state.return(undefined);
         return instruction.next;
       case 'return':
         if (returned.state === undefined) returned.state = state.copy();
@@ -189,11 +190,13 @@ class DispatchWalk {
     for (const { va, codes, isTaken } of ways) {
       if (parts && countOf(codes) > mostCodes) this.defaults.add(va);
       if (parts && taken !== undefined) {
-        const isEqual = isTaken === (condition === ConditionCode.e);
-        if (!isOrder(condition) && flags.kind !== 'bit') {
-          if (isEqual) this.note(codes, 2, undefined, 'certain');
-        } else if (flags.kind === 'bit') this.note(codes, mostCodes, va, 'certain');
-        else this.note(codes, 2, va, 'likely');
+        const holds = (one: ConditionCode): boolean => isTaken === (condition === one);
+        if (flags.kind === 'bit') {
+          if (holds(ConditionCode.b)) this.note(codes, mostCodes, va, 'certain');
+        } else if (isChosenBit(flags)) {
+          if (holds(ConditionCode.ne)) this.note(codes, mostCodes, va, 'certain');
+        } else if (isOrder(condition)) this.note(codes, 2, va, 'likely');
+        else if (holds(ConditionCode.e)) this.note(codes, 2, undefined, 'certain');
       }
       const there = withCodes(state, codes);
       if (parts && taken === undefined) {
@@ -232,19 +235,24 @@ class DispatchWalk {
     const count = countOf(codes);
     if (count === 0 || count > most) return;
     let list = codesOf(codes);
-    // A table of every fourth value has all transfer methods of a function in one entry: the first stands for them.
-    if (target !== undefined) list = list.filter((code, index) => code >>> 2 !== (list[index - 1] ?? -1) >>> 2);
+    // A table of every fourth value has all four transfer methods of a function in one entry: one stands for them.
+    if (target !== undefined) {
+      const all = new Set(list);
+      list = list.filter(
+        (code) => (code & 3) === 0 || [0, 1, 2, 3].some((method) => !all.has(((code & ~3) | method) >>> 0)),
+      );
+    }
     this.parts.push({ codes: list, target, confidence });
   }
 
   private call(target: Va | undefined, state: AbstractState, depth: number): void {
-    let result: Value;
+    let returned: AbstractState | undefined;
     if (target !== undefined && depth < deepestCall && this.isInside(target) && isTold(state)) {
       const callee = state.copy();
       push(callee, undefined);
-      result = this.routine(target, callee, depth + 1);
+      returned = this.routine(target, callee, depth + 1);
     }
-    state.forgetVolatile(result);
+    state.return(returned);
   }
 
   private instructionAt(va: Va): Instruction | undefined {

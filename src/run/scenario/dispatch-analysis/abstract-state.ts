@@ -35,8 +35,15 @@ export const Register = { Rax: 0, Rcx: 1, Rdx: 2, Rsp: 4, R8: 8, R9: 9, R10: 10,
 /** Registers that a call does not keep. */
 const volatileRegisters = [0, 1, 2, 8, 9, 10, 11];
 
+/** What was last written to the lowest bits of a register whose other bits are not known. */
+interface LowPart {
+  readonly bits: 8 | 16;
+  readonly value: Term;
+}
+
 export class AbstractState {
   readonly registers: Value[];
+  private lowParts: readonly (LowPart | undefined)[] = [];
   /** By offset from the stack pointer at the start of the routine. */
   readonly stack: Map<number, { readonly bytes: number; readonly value: Value }>;
   flags: Flags | undefined;
@@ -66,7 +73,9 @@ export class AbstractState {
   }
 
   copy(): AbstractState {
-    return new AbstractState(this.registers.slice(), new Map(this.stack), this.flags, this.codes, this.filters);
+    const copy = new AbstractState(this.registers.slice(), new Map(this.stack), this.flags, this.codes, this.filters);
+    copy.lowParts = this.lowParts;
+    return copy;
   }
 
   /** Takes in what another way to the same place knows. Whether anything changed. */
@@ -75,6 +84,12 @@ export class AbstractState {
     for (let index = 0; index < 16; index++) {
       if (this.registers[index] !== undefined && !isSame(this.registers[index], other.registers[index])) {
         this.registers[index] = undefined;
+        hasChanged = true;
+      }
+      const part = this.lowParts[index];
+      const otherPart = other.lowParts[index];
+      if (part !== undefined && (part.bits !== otherPart?.bits || part.value.text !== otherPart.value.text)) {
+        this.lowParts = this.lowParts.with(index, undefined);
         hasChanged = true;
       }
     }
@@ -101,11 +116,16 @@ export class AbstractState {
     return hasChanged;
   }
 
-  /** After a call that was not followed, or came back. */
-  forgetVolatile(result: Value): void {
-    for (const register of volatileRegisters) this.registers[register] = undefined;
-    this.registers[Register.Rax] = result;
+  /** After a call; `returned` is where the routine came back, if it was followed. */
+  return(returned: AbstractState | undefined): void {
+    for (const register of volatileRegisters) this.set(register, returned?.registers[register]);
     this.flags = undefined;
+  }
+
+  /** Sets a whole register. */
+  set(register: number, value: Value): void {
+    this.registers[register] = value;
+    if (this.lowParts[register] !== undefined) this.lowParts = this.lowParts.with(register, undefined);
   }
 
   // ---- operands
@@ -130,27 +150,39 @@ export class AbstractState {
 
   private readRegister({ index, bytes, high }: GprOperand): Value {
     const value = this.registers[index];
+    const part = this.lowParts[index];
+    if (part !== undefined)
+      return high || bytes * 8 > part.bits ? undefined : truncated(part.value, (bytes * 8) as Bits);
     if (value === undefined || bytes === 8) return value;
     if ('to' in value) return undefined;
     const from = high ? shiftedRight(value, 8, 64, false) : value;
     return from && truncated(from, (bytes * 8) as Bits);
   }
 
-  private writeRegister({ index, bytes }: GprOperand, value: Value): void {
-    if (value === undefined || bytes < 4) this.registers[index] = undefined;
-    else if ('to' in value) this.registers[index] = bytes === 8 ? value : undefined;
-    else this.registers[index] = truncated(value, (bytes * 8) as Bits);
+  private writeRegister({ index, bytes, high }: GprOperand, value: Value): void {
+    const isPointer = value !== undefined && 'to' in value;
+    if (bytes === 8) this.set(index, value);
+    else if (bytes === 4) this.set(index, isPointer ? undefined : value && truncated(value, 32));
+    else {
+      this.set(index, undefined);
+      if (value === undefined || isPointer || high) return;
+      const bits = bytes === 1 ? 8 : 16;
+      const low = truncated(value, bits);
+      const parts = Array.from({ length: 16 }, (_, register) => this.lowParts[register]);
+      parts[index] = low && { bits, value: low };
+      this.lowParts = parts;
+    }
   }
 
-  /** The address of a memory operand. */
-  address({ base, index, scaleShift, displacement, segment, addressBytes }: MemoryOperand): Value {
-    if (segment !== undefined || addressBytes !== 8) return undefined;
+  /** The address of a memory operand, or its lowest bits: lea is an addition, too. */
+  address({ base, index, scaleShift, displacement, segment, addressBytes }: MemoryOperand, bits: Bits = 64): Value {
+    if (segment !== undefined || (addressBytes !== 8 && bits > 32)) return undefined;
     let address: Value = constantTerm(BigInt(displacement));
-    if (base >= 0) address = added(this.registers[base], address, 64);
+    if (base >= 0) address = added(this.registers[base], address, bits);
     if (index >= 0) {
       const value = this.registers[index];
-      const scaled = value === undefined || 'to' in value ? undefined : shiftedLeft(value, scaleShift, 64);
-      address = added(address, scaled, 64);
+      const scaled = value === undefined || 'to' in value ? undefined : shiftedLeft(value, scaleShift, bits);
+      address = added(address, scaled, bits);
     }
     return address;
   }
@@ -195,7 +227,7 @@ export class AbstractState {
   moveStack(bytes: number): void {
     const pointer = this.registers[Register.Rsp];
     if (pointer !== undefined && 'to' in pointer) {
-      this.registers[Register.Rsp] = { to: pointer.to, offset: pointer.offset + bytes };
+      this.set(Register.Rsp, { to: pointer.to, offset: pointer.offset + bytes });
     }
   }
 }

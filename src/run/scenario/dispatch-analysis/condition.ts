@@ -1,7 +1,7 @@
 /** Flags that depend on the control code, and the codes for which a condition on them holds. */
 import { ConditionCode } from '../../../engine/cpu/iced.ts';
 import { allCodes, type CodeSet, codesOf, complement, countOf, intersection, noCodes, setOf } from './code-set.ts';
-import { type Bits, codesAround, type Term } from './term.ts';
+import { type Bits, codesAround, operation, type Term } from './term.ts';
 
 export type Flags =
   /** `left` - `right`, as cmp and sub leave them; a test with itself compares with zero. */
@@ -51,8 +51,11 @@ export function flagsText(flags: Flags): string {
 /** Whether the condition holds for one code; undefined if that is not known. */
 export function holdsFor(flags: Flags, condition: ConditionCode, code: number): boolean | undefined {
   const values = termsOf(flags).map((term) => term.at(code));
-  if (values.includes(undefined)) return undefined;
-  const [left, right] = values.map((value) => BigInt.asUintN(flags.bits, value as bigint)) as [bigint, bigint];
+  return values.includes(undefined) ? undefined : holdsForValues(flags, condition, values as bigint[]);
+}
+
+function holdsForValues(flags: Flags, condition: ConditionCode, values: readonly bigint[]): boolean | undefined {
+  const [left, right] = values.map((value) => BigInt.asUintN(flags.bits, value)) as [bigint, bigint];
   switch (flags.kind) {
     case 'compared':
       return compare(left, right, flags.bits, condition);
@@ -165,6 +168,29 @@ const negations = new Map<ConditionCode, ConditionCode>([
   [ConditionCode.g, ConditionCode.le],
   [ConditionCode.ns, ConditionCode.s],
 ]);
+
+/** One if the condition holds, else zero: what setcc stores. */
+export function conditionTerm(flags: Flags, condition: ConditionCode): Term | undefined {
+  return operation(`(${flagsText(flags)} ${condition})`, {
+    bits: 1,
+    operands: termsOf(flags),
+    compute: (...values) => {
+      const holds = holdsForValues(flags, condition, values);
+      return holds === undefined ? undefined : holds ? 1n : 0n;
+    },
+    codesWithin: (low, high) => {
+      if (low === 0n && high > 0n) return allCodes;
+      const codes = codesWhere(allCodes, flags, condition);
+      return codes && (low === 0n ? complement(codes) : codes);
+    },
+    isChosenBit: isChosenBit(flags) && condition === ConditionCode.ne,
+  });
+}
+
+/** Whether zero means that the code is none of several. */
+export function isChosenBit(flags: Flags): boolean {
+  return flags.kind === 'compared' && flags.left.isChosenBit === true && flags.right.constant === 0n;
+}
 
 /** Whether a condition compares for order, of whichever sign. */
 export function isOrder(condition: ConditionCode): boolean {

@@ -1,7 +1,8 @@
 /** What one instruction that does not branch does to what is known. What has no rule here is forgotten. */
-import { Mnemonic } from '../../../engine/cpu/iced.ts';
+import { ConditionCode, Mnemonic } from '../../../engine/cpu/iced.ts';
 import type { Instruction, Operand } from '../../../engine/cpu/instruction.ts';
 import { type AbstractState, added, type ImageReader, Register, subtracted, type Value } from './abstract-state.ts';
+import { conditionTerm } from './condition.ts';
 import {
   type Bits,
   conjunction,
@@ -11,7 +12,9 @@ import {
   product,
   rotatedRight,
   shiftedLeft,
+  shiftedLeftBy,
   shiftedRight,
+  shiftedRightFrom,
   signExtended,
   type Term,
 } from './term.ts';
@@ -41,10 +44,10 @@ export function stepInstruction(state: AbstractState, instruction: Instruction, 
       state.write(to, extended(read(from), bitsOf(from), bits));
       return;
     case Mnemonic.Cdqe:
-      state.registers[Register.Rax] = extended(state.registers[Register.Rax], 32, 64);
+      state.set(Register.Rax, extended(state.registers[Register.Rax], 32, 64));
       return;
     case Mnemonic.Lea:
-      if (from?.kind === 'memory') state.write(to, narrowed(state.address(from), bits));
+      if (from?.kind === 'memory') state.write(to, state.address(from, bits));
       return;
     case Mnemonic.Cmp:
       compare(state, read(to), read(from), bits);
@@ -98,15 +101,20 @@ export function stepInstruction(state: AbstractState, instruction: Instruction, 
     case Mnemonic.Sar:
     case Mnemonic.Ror:
     case Mnemonic.Rol: {
-      const result = shifted(
-        mnemonic,
-        term(read(to)),
-        from?.kind === 'immediate' ? Number(from.value) : undefined,
-        bits,
-      );
+      const value = term(read(to));
+      const count = term(read(from));
+      const result = value && count && shifted(mnemonic, value, count, bits);
       state.write(to, result);
       const isShift = mnemonic !== Mnemonic.Ror && mnemonic !== Mnemonic.Rol;
       if (isShift) resultFlags(state, result, bits);
+      return;
+    }
+    case Mnemonic.Shrd: {
+      const [low, high] = [term(read(to)), term(read(from))];
+      const count = third?.kind === 'immediate' ? Number(third.value) & (bits === 64 ? 63 : 31) : undefined;
+      const result = low && high && count !== undefined ? shiftedRightFrom(low, high, count, bits) : undefined;
+      state.write(to, result);
+      resultFlags(state, result, bits);
       return;
     }
     case Mnemonic.Imul: {
@@ -126,8 +134,8 @@ export function stepInstruction(state: AbstractState, instruction: Instruction, 
     }
     case Mnemonic.Leave: {
       const frame = 5;
-      state.registers[Register.Rsp] = state.registers[frame];
-      state.registers[frame] = state.load(state.registers[Register.Rsp], 8, image);
+      state.set(Register.Rsp, state.registers[frame]);
+      state.set(frame, state.load(state.registers[Register.Rsp], 8, image));
       state.moveStack(8);
       return;
     }
@@ -138,6 +146,10 @@ export function stepInstruction(state: AbstractState, instruction: Instruction, 
       return;
     }
     default:
+  }
+  if (operands.length === 1 && bits === 8 && instruction.condition !== ConditionCode.None) {
+    state.write(to, state.flags && conditionTerm(state.flags, instruction.condition));
+    return;
   }
   if (instruction.flagsWritten === 0) state.flags = flagsBefore;
   forget(state, instruction);
@@ -150,7 +162,7 @@ function forget(state: AbstractState, { operands }: Instruction): void {
   }
   // Multiplications, divisions and string instructions change registers that they do not name.
   if (operands.length < 2 || operands.every(({ kind }) => kind === 'memory')) {
-    for (const register of [0, 1, 2, 6, 7]) state.registers[register] = undefined;
+    for (const register of [0, 1, 2, 6, 7]) state.set(register, undefined);
   }
 }
 
@@ -173,10 +185,6 @@ function extended(value: Value, from: Bits, to: Bits): Value {
   return known && signExtended(known, from, to);
 }
 
-function narrowed(value: Value, bits: Bits): Value {
-  return bits === 64 ? value : term(value);
-}
-
 function bitwise(
   rule: (a: Term, b: Term, bits: Bits) => Term | undefined,
   left: Value,
@@ -187,8 +195,9 @@ function bitwise(
   return a && b && rule(a, b, bits);
 }
 
-function shifted(mnemonic: Mnemonic, value: Term | undefined, count: number | undefined, bits: Bits): Term | undefined {
-  if (value === undefined || count === undefined) return undefined;
+function shifted(mnemonic: Mnemonic, value: Term, by: Term, bits: Bits): Term | undefined {
+  if (by.constant === undefined) return mnemonic === Mnemonic.Shl ? shiftedLeftBy(value, by, bits) : undefined;
+  const count = Number(BigInt.asUintN(8, by.constant));
   const distance = count & (bits === 64 ? 63 : 31);
   switch (mnemonic) {
     case Mnemonic.Shl:

@@ -2,7 +2,7 @@
  * Values that code computes from the control code alone: functions of it, made of the processor's operations. A term can
  * be evaluated for one code, and where its operations can be undone it tells for which codes its value lies in a range.
  */
-import { type CodeSet, codeRange, noCodes, unionOf } from './code-set.ts';
+import { type CodeSet, codeRange, codesOf, countOf, noCodes, setOf, unionOf } from './code-set.ts';
 
 export interface Term {
   /** Equal texts are equal functions. */
@@ -11,6 +11,8 @@ export interface Term {
   readonly constant: bigint | undefined;
   /** The value has no more bits than this. */
   readonly bits: number;
+  /** One bit that the code chooses, and what a mask leaves of it: compilers ask so for one of several codes. */
+  readonly isChosenBit?: boolean;
   /** The value as an unsigned 64-bit number; undefined if it is not known. */
   at(code: number): bigint | undefined;
   /** Codes whose value is in [low, high]; undefined if that is not known without trying them all. */
@@ -46,15 +48,19 @@ export function constantTerm(value: bigint | number): Term {
   };
 }
 
-interface Operation {
+export interface Operation {
   readonly bits: number;
   readonly operands: readonly Term[];
   readonly compute: (...values: bigint[]) => bigint | undefined;
   readonly codesWithin?: ((low: bigint, high: bigint) => CodeSet | undefined) | undefined;
+  readonly isChosenBit?: boolean | undefined;
 }
 
 /** A term of an operation; undefined if it gets too long. */
-function operation(text: string, { bits, operands, compute, codesWithin }: Operation): Term | undefined {
+export function operation(
+  text: string,
+  { bits, operands, compute, codesWithin, isChosenBit }: Operation,
+): Term | undefined {
   const at = (code: number): bigint | undefined => {
     const values = operands.map((operand) => operand.at(code));
     if (values.includes(undefined)) return undefined;
@@ -71,6 +77,7 @@ function operation(text: string, { bits, operands, compute, codesWithin }: Opera
     text,
     constant: undefined,
     bits,
+    isChosenBit: isChosenBit ?? false,
     at,
     codesWithin: (low, high) => (low > most ? noCodes : codesWithin?.(low, high < most ? high : most)),
   };
@@ -78,7 +85,9 @@ function operation(text: string, { bits, operands, compute, codesWithin }: Opera
 
 /** The lowest bits of a term. */
 export function truncated(a: Term, bits: Bits): Term | undefined {
-  return a.bits <= bits ? a : operation(`(${a.text})[${bits}]`, { bits, operands: [a], compute: (value) => value });
+  return a.bits <= bits
+    ? a
+    : operation(`(${a.text})[${bits}]`, { bits, operands: [a], compute: (value) => value, isChosenBit: a.isChosenBit });
 }
 
 /** A 32-bit value with its sign in the upper bits, or another size. */
@@ -89,6 +98,15 @@ export function signExtended(a: Term, from: Bits, to: Bits): Term | undefined {
     bits: to,
     operands: [low],
     compute: (value) => BigInt.asIntN(from, value),
+    codesWithin: (least, most) => {
+      // The values below the sign bit stay; those from it on move to the end.
+      const half = 1n << BigInt(from - 1);
+      const moved = (1n << BigInt(to)) - 2n * half;
+      const positive = least < half ? low.codesWithin(least, most < half ? most : half - 1n) : noCodes;
+      const start = least > moved + half ? least - moved : half;
+      const negative = most >= moved + half ? low.codesWithin(start, most - moved) : noCodes;
+      return positive && negative && unionOf([positive, negative]);
+    },
   });
 }
 
@@ -165,6 +183,7 @@ export function conjunction(a: Term, b: Term, bits: Bits): Term | undefined {
     bits: mask === undefined ? bits : Math.max(1, mask.toString(2).length),
     operands: [left, b],
     compute: (x, y) => x & y,
+    isChosenBit: left.isChosenBit,
     ...(isOneBit
       ? { codesWithin: eachValue(left, (value) => ((value & dropped) === 0n ? [value, value | dropped] : [])) }
       : {}),
@@ -192,6 +211,17 @@ export function shiftedLeft(a: Term, count: number, bits: Bits): Term | undefine
   return count === 0
     ? truncated(a, bits)
     : operation(`(${a.text}<<${count})[${bits}]`, { bits, operands: [a], compute: (x) => x << distance });
+}
+
+/** A constant shifted by a number that the code chooses. */
+export function shiftedLeftBy(a: Term, count: Term, bits: Bits): Term | undefined {
+  const mask = bits === 64 ? 63n : 31n;
+  return operation(`(${a.text}<<${count.text})[${bits}]`, {
+    bits,
+    operands: [a, count],
+    compute: (x, by) => x << (by & mask),
+    isChosenBit: a.constant === 1n,
+  });
 }
 
 export function shiftedRight(a: Term, count: number, bits: Bits, isSigned: boolean): Term | undefined {
@@ -222,6 +252,30 @@ export function rotatedRight(a: Term, count: number, bits: Bits): Term | undefin
     compute: (x) => rotate(x, count % bits),
     codesWithin: eachValue(left, (value) => [rotate(value, (bits - (count % bits)) % bits)]),
   });
+}
+
+/** SHRD: `a` shifted to the right, with the lowest bits of `b` above it; clang's way to ask for a multiple in a range. */
+export function shiftedRightFrom(a: Term, b: Term, count: number, bits: Bits): Term | undefined {
+  const [low, high] = [truncated(a, bits), truncated(b, bits)];
+  if (low === undefined || high === undefined || count === 0) return low;
+  const distance = BigInt(count);
+  const result: Term | undefined = operation(`(${low.text}:${high.text}>>${count})[${bits}]`, {
+    bits,
+    operands: [low, high],
+    compute: (x, y) => (x >> distance) | (y << BigInt(bits - count)),
+    codesWithin: (least, most) => {
+      if (most >> BigInt(bits - count) !== 0n) return undefined;
+      const around = low.codesWithin(least << distance, (most << distance) | ((1n << distance) - 1n));
+      if (around === undefined || countOf(around) > 4 * Number(mostValues)) return undefined;
+      return setOf(
+        codesOf(around).filter((code) => {
+          const value = result?.at(code);
+          return value !== undefined && value >= least && value <= most;
+        }),
+      );
+    },
+  });
+  return result;
 }
 
 /** What stands in memory at an address that the code chooses: a table. */
