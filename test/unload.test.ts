@@ -47,6 +47,7 @@ describe('what a driver leaves behind at unload', () => {
     ['0x222018', 'reference', 'Thread'],
     ['0x22201C', 'handle', 'Event'],
     ['0x222020', 'handle', 'Event \\BaseNamedObjects\\Unload'],
+    ['0x222044', 'handle', 'Event'],
   ])('is a leak if it is a reference or a handle: %s', (code, kind, name) => {
     const { leaks, verdict } = run(code);
     expect(verdict).toBe('violation');

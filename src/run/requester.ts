@@ -58,7 +58,7 @@ export class Requester {
     const body = pool.allocateKernel(KEVENT.sizeBytes, 'Even');
     dispatcher.initialise(body, DispatcherType.EventNotification, KEVENT.sizeBytes / 4, 0);
     objects.create(body, 'Event', undefined);
-    const handle = objects.createHandle(body, 0x1f_0003, false);
+    const handle = objects.createHandle(body, 0x1f_0003, false, undefined, this.nt.processor.requesterProcess);
     objects.dereference(body);
     return { body, handle };
   }

@@ -51,6 +51,8 @@ export interface HandleEntry extends Holder {
   readonly grantedAccess: number;
   /** In the System process's table: valid in kernel mode only, whatever the process. */
   readonly isKernelHandle: boolean;
+  /** In whose table it is otherwise: valid in that process only, and gone with it. */
+  readonly process: Va;
 }
 
 export interface LookupResult {
@@ -240,19 +242,28 @@ export class ObjectManager {
   // ---- handles
 
   /** A new handle, which holds a reference. User handles are small multiples of four, kernel handles have the high bits set. */
-  createHandle(body: Va, grantedAccess: number, isKernelHandle: boolean, holder: Holder = kernelHolder): number {
+  createHandle(
+    body: Va,
+    grantedAccess: number,
+    isKernelHandle: boolean,
+    holder: Holder = kernelHolder,
+    process = this.nt.scheduler.currentThread.process,
+  ): number {
     const value = this.nextHandle.value;
     this.nextHandle.value = value + 4;
     const handle = isKernelHandle ? kernelHandleBase + value : value;
     this.reference(body);
     const record = this.record(body);
     this.objects.set(body, { ...record, handleCount: record.handleCount + 1 });
-    this.handles.set(handle, { handle, body, grantedAccess, isKernelHandle, ...holder });
+    this.handles.set(handle, { handle, body, grantedAccess, isKernelHandle, process, ...holder });
     return handle;
   }
 
+  /** The handle as the running thread's process has it. */
   handle(handle: number): HandleEntry | undefined {
-    return this.handles.get(handle);
+    const entry = this.handles.get(handle);
+    if (entry === undefined || entry.isKernelHandle) return entry;
+    return entry.process === this.nt.scheduler.currentThread.process ? entry : undefined;
   }
 
   allHandles(): IterableIterator<HandleEntry> {
@@ -261,7 +272,7 @@ export class ObjectManager {
 
   /** Removes a handle; its reference is the caller's to drop. */
   closeHandle(handle: number): { readonly status: number; readonly body?: Va; readonly wasLast?: boolean } {
-    const entry = this.handles.get(handle);
+    const entry = this.handle(handle);
     if (entry === undefined) return { status: STATUS_INVALID_HANDLE };
     this.handles.delete(handle);
     const record = this.record(entry.body);
@@ -277,7 +288,7 @@ export class ObjectManager {
     type: ObjectType | undefined,
     isUserMode: boolean,
   ): { readonly status: number; readonly entry?: HandleEntry } {
-    const entry = this.handles.get(handle);
+    const entry = this.handle(handle);
     if (entry === undefined || (entry.isKernelHandle && isUserMode)) return { status: STATUS_INVALID_HANDLE };
     if (type !== undefined && this.record(entry.body).type !== type) return { status: STATUS_OBJECT_TYPE_MISMATCH };
     if (isUserMode && (desiredAccess & ~entry.grantedAccess) !== 0) return { status: STATUS_ACCESS_DENIED };

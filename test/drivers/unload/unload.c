@@ -23,6 +23,7 @@
 #define IOCTL_USER_COPY CTL_CODE(FILE_DEVICE_UNKNOWN, 0x80e, METHOD_NEITHER, FILE_ANY_ACCESS)
 #define IOCTL_USER_LOCK CTL_CODE(FILE_DEVICE_UNKNOWN, 0x80f, METHOD_NEITHER, FILE_ANY_ACCESS)
 #define IOCTL_USER_DPC CTL_CODE(FILE_DEVICE_UNKNOWN, 0x810, METHOD_NEITHER, FILE_ANY_ACCESS)
+#define IOCTL_FOREIGN_HANDLE CODE(0x811)      /* a handle of the caller's process, closed in DriverUnload: nobody's there */
 #define TAG 'dlnU'
 
 static PDEVICE_OBJECT Device;
@@ -31,6 +32,7 @@ static KTIMER Timer;
 static KDPC Dpc;
 static struct { KTIMER Timer; KDPC Dpc; } *Outside;
 static PIO_WORKITEM Item;
+static HANDLE Foreign;
 static UNICODE_STRING Name = RTL_CONSTANT_STRING(L"\\Device\\Unload");
 static UNICODE_STRING Link = RTL_CONSTANT_STRING(L"\\??\\Unload");
 
@@ -180,6 +182,9 @@ static NTSTATUS Leave(ULONG code, PFILE_OBJECT opened)
     case IOCTL_EVENT:
         InitializeObjectAttributes(&attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
         return ZwCreateEvent(&handle, EVENT_ALL_ACCESS, &attributes, NotificationEvent, FALSE);
+    case IOCTL_FOREIGN_HANDLE:
+        InitializeObjectAttributes(&attributes, NULL, 0, NULL, NULL);
+        return ZwCreateEvent(&Foreign, EVENT_ALL_ACCESS, &attributes, NotificationEvent, FALSE);
     case IOCTL_NAMED_EVENT:
         return IoCreateNotificationEvent(&event, &handle) == NULL ? STATUS_UNSUCCESSFUL : STATUS_SUCCESS;
     case IOCTL_FILE:
@@ -220,6 +225,7 @@ static NTSTATUS NTAPI Dispatch(PDEVICE_OBJECT device, PIRP irp)
 static void NTAPI Unload(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
+    if (Foreign != NULL) ZwClose(Foreign);
     IoDeleteSymbolicLink(&Link);
     IoDeleteDevice(Device);
 }
