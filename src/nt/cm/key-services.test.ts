@@ -254,6 +254,7 @@ describe('information about keys', () => {
     expect(query(3, 4)).toBe(STATUS_BUFFER_OVERFLOW);
     expect(query(3, caller.told)).toBe(STATUS_SUCCESS);
     expect(caller.text(4, path.length * 2)).toBe(path);
+    expect(query(10, 0x40)).toBe(STATUS_INVALID_PARAMETER);
     expect(caller.outcome('ZwQueryKey', handle, 9, caller.buffer, 0x40, caller.length)).toMatchObject({
       action: 'unsupported',
     });

@@ -22,6 +22,8 @@ const pulong = pointerTo('ULONG');
 
 /** REG_OPTION_*, wdm.h */
 const option = { isVolatile: 0x1, createLink: 0x2, backupRestore: 0x4, openLink: 0x8 } as const;
+/** MaxKeyInfoClass */
+const unknownKeyClass = 10;
 const createdNewKey = 1;
 const openedExistingKey = 2;
 
@@ -77,6 +79,7 @@ interface GiveTo {
 
 function giveKey(nt: Nt, key: RegistryKey, infoClass: number, at: Va, args: GiveTo): Outcome {
   const information = keyInformation(nt.registry.tree, key, infoClass);
+  if (infoClass >= unknownKeyClass) return STATUS_INVALID_PARAMETER;
   if (information === undefined) return unsupported(`information of class ${infoClass} about a registry key`);
   return giveInformation(nt.memory, information, { at, length: args.Length, resultLength: args.ResultLength });
 }

@@ -123,8 +123,9 @@ export class RegistryTree {
 
   /** `\REGISTRY\MACHINE\…` */
   pathOf(key: RegistryKey): string {
-    const parent = this.keys.get(key.parent);
-    return `${parent === undefined ? '' : this.pathOf(parent)}\\${key.name}`;
+    const names: string[] = [];
+    for (let at: RegistryKey | undefined = key; at !== undefined; at = this.keys.get(at.parent)) names.push(at.name);
+    return `\\${names.reverse().join('\\')}`;
   }
 
   /**
