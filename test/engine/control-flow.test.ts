@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Va } from '../../src/base/va.ts';
 import type { CpuOptions } from '../../src/engine/cpu/cpu.ts';
+import type { VaRange } from '../../src/engine/cpu/unit.ts';
 import type { MemorySnapshot } from '../../src/engine/memory/guest-memory.ts';
 import { CpuMachine, codeVa, dataVa, hostVa } from './cpu-machine.ts';
 import { assemblyOf, interpret, randomNumbers, randomProgram } from './random-program.ts';
@@ -29,6 +30,8 @@ function expectOutcome(machine: CpuMachine, seed: number, what: string): void {
     rip: hostVa,
   });
 }
+
+const wholeFunction: VaRange = { start: codeVa, end: (codeVa + 0x10000) as Va };
 
 const seeds = Array.from({ length: 60 }, (_, index) => index + 1);
 
@@ -62,10 +65,14 @@ describe('random programs', () => {
     }
   });
 
-  test('stopped for lack of fuel anywhere, they end the same', () => {
+  test.each([
+    ['code without boundaries', undefined],
+    ['one function, gone on with from the starts of its loops', [wholeFunction]],
+  ] as const)('stopped for lack of fuel anywhere, they end the same: %s', (_, ranges) => {
     for (const seed of seeds.slice(0, 12)) {
       const random = randomNumbers(seed);
       const machine = machineFor(seed);
+      machine.cpu.functionRangesOf = () => ranges;
       for (let exit = machine.run(1); exit.kind !== 'host'; exit = machine.run(random(40))) {
         expect(exit, `seed ${seed}`).toEqual({ kind: 'fuel' });
       }
@@ -76,8 +83,9 @@ describe('random programs', () => {
   test('they stop at the same places however they got there', () => {
     for (const seed of seeds.slice(0, 8)) {
       const total = interpret(randomProgram(seed)).retired;
-      const stops = (options: CpuOptions, step: number): string[] => {
+      const stops = (options: CpuOptions, step: number, ranges?: readonly VaRange[]): string[] => {
         const machine = machineFor(seed, options);
+        machine.cpu.functionRangesOf = () => ranges;
         const places: string[] = [];
         for (let want = 60; want < Math.min(total, 600); want += 60) {
           while (machine.cpu.retired < want) {
@@ -89,6 +97,8 @@ describe('random programs', () => {
       };
       const whole = stops({}, 1000);
       expect(stops({}, 7), `seed ${seed}`).toEqual(whole);
+      expect(stops({}, 7, [wholeFunction]), `seed ${seed}`).toEqual(whole);
+      expect(stops({ flagsLiveAtExit: true }, 13, [wholeFunction]).length, `seed ${seed}`).toBe(whole.length);
       expect(stops({ forcesDispatchLoop: true }, 1000), `seed ${seed}`).toEqual(whole);
     }
   });

@@ -32,6 +32,10 @@ export const Import = {
   RareOperation: 5,
 } as const;
 
+/** The code of the checks that {@link Emitter.load} and others make, by locals, size and access: most code is that. */
+const accessChecks = new Map<number, { readonly check: Uint8Array; readonly offset: Uint8Array }>();
+const maxAccessChecks = 4096;
+
 export class Emitter extends EmitterBase {
   // ---- operands
 
@@ -220,6 +224,15 @@ export class Emitter extends EmitterBase {
     const { code } = this;
     const low = this.temp(WasmType.I32);
     const entry = this.temp(WasmType.I32);
+    const key = ((address * 0x1000 + low) * 0x1000 + entry) * 128 + bytes * 2 + (access === Access.Write ? 1 : 0);
+    const known = accessChecks.get(key);
+    if (known) {
+      code.bytes(known.check);
+      code.brIfUnlikely(slow);
+      code.bytes(known.offset);
+      return entry;
+    }
+    const start = code.length;
     code.get(address);
     code.op(Op.I32WrapI64);
     code.tee(low);
@@ -238,11 +251,15 @@ export class Emitter extends EmitterBase {
     }
     code.i64(0xfff);
     code.op(Op.I64Or, Op.I64Ne);
+    const check = code.since(start);
     code.brIfUnlikely(slow);
+    const afterBranch = code.length;
     code.get(low);
     code.get(entry);
     code.memory(Op.I32Load, PageEntry.Delta);
     code.op(Op.I32Add);
+    if (accessChecks.size >= maxAccessChecks) accessChecks.clear();
+    accessChecks.set(key, { check, offset: code.since(afterBranch) });
     return entry;
   }
 

@@ -11,8 +11,8 @@ export const allFlags = 0x3f;
 export interface FlagLivenessOptions {
   /** Flags count as read wherever control can leave the unit; else they are dead at calls and returns (the x64 ABI). */
   readonly exact: boolean;
-  /** Whether a direct jump out of the unit is one to another function. */
-  readonly isFunctionStart: (edge: Edge) => boolean;
+  /** Whether nobody reads flags where an edge leaves the unit: another function starts there, for example. */
+  readonly areFlagsDeadAt: (edge: Edge) => boolean;
 }
 
 export class FlagLiveness {
@@ -45,7 +45,7 @@ export class FlagLiveness {
 
   atEdge(edge: Edge): number {
     if (edge.block >= 0) return this.liveIn[edge.block] as number;
-    return this.options.exact || !this.options.isFunctionStart(edge) ? allFlags : 0;
+    return this.options.exact || !this.options.areFlagsDeadAt(edge) ? allFlags : 0;
   }
 
   /** Flags that are live before and after each instruction of a block. */

@@ -7,7 +7,7 @@
  */
 import { cpuStateOffset } from '../memory/layout.ts';
 import { Gpr, StateOffset } from './state.ts';
-import { ByteWriter, type CodeWriter, Op, WasmType } from './wasm-writer.ts';
+import { type ByteWriter, type CodeWriter, Op, WasmType } from './wasm-writer.ts';
 
 /** Registers 0..15 are general registers, 16..21 arithmetic flags. */
 export const firstFlag = 16;
@@ -77,17 +77,17 @@ export class StateFlow {
   /** Stores all changed registers, and those changed flags that `flags` (1 << Flag) names. */
   writeBack(flags: number): void {
     const point = this.point(Event.WriteBack, flags);
-    this.code.insertLater(() => this.stores(point.mask, 0));
+    this.code.insertLater((out) => this.stores(out, point.mask, 0));
   }
 
   /** Forgets all locals; loads those that are needed later. */
   load(): void {
     const point = this.point(Event.Load, 0x3f);
-    this.code.insertLater(() => this.loads(point.mask));
+    this.code.insertLater((out) => this.loads(out, point.mask));
   }
 
   loadAtRoot(): void {
-    this.code.insertLater(() => this.loads(this.rootLoad.mask));
+    this.code.insertLater((out) => this.loads(out, this.rootLoad.mask));
   }
 
   exit(exit: SavingExit, flags: number): void {
@@ -96,7 +96,7 @@ export class StateFlow {
 
   /** In the shared way out: stores what any exit needs into the exit area. */
   saveForExits(): void {
-    this.code.insertLater(() => this.stores(this.exitMask.mask, StateOffset.ExitArea - StateOffset.Gpr));
+    this.code.insertLater((out) => this.stores(out, this.exitMask.mask, StateOffset.ExitArea - StateOffset.Gpr));
   }
 
   solve(): void {
@@ -187,8 +187,7 @@ export class StateFlow {
     this.rootLoad.mask = neededIn[0] as number;
   }
 
-  private stores(mask: number, shift: number): Uint8Array {
-    const out = new ByteWriter();
+  private stores(out: ByteWriter, mask: number, shift: number): void {
     for (let register = 0; register < trackedCount; register++) {
       if ((mask & (1 << register)) === 0) continue;
       out.byte(Op.I32Const);
@@ -199,11 +198,9 @@ export class StateFlow {
       out.byte(0);
       out.unsigned(trackedOffset(register) + shift);
     }
-    return out.take();
   }
 
-  private loads(mask: number): Uint8Array {
-    const out = new ByteWriter();
+  private loads(out: ByteWriter, mask: number): void {
     for (let register = 0; register < trackedCount; register++) {
       if ((mask & (1 << register)) === 0) continue;
       out.byte(Op.I32Const);
@@ -214,7 +211,6 @@ export class StateFlow {
       out.byte(Op.LocalSet);
       out.unsigned(this.local(register));
     }
-    return out.take();
   }
 }
 

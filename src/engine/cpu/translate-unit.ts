@@ -28,6 +28,8 @@ export interface UnitEnvironment {
   readonly unitId: number;
   readonly calleeAt: (va: Va) => Callee;
   readonly isFunctionStart: (va: Va) => boolean;
+  /** Whether an address outside of the unit is one of {@link TranslatedUnit.headers} of another. */
+  readonly isHeader: (va: Va) => boolean;
   readonly isExact: boolean;
   /** Whether the code at an address is paged out at DISPATCH_LEVEL, so that fetching it there faults. */
   readonly isPageable: (va: Va) => boolean;
@@ -38,6 +40,8 @@ export interface UnitEnvironment {
 export interface TranslatedUnit {
   readonly body: FunctionBody;
   readonly sites: readonly ExitSite[];
+  /** Starts of loops where no flags are read. */
+  readonly headers: readonly Va[];
   /** The unit reads flags that its caller, or a function it calls, left: only right with exact flags. */
   readonly needsExactFlags: boolean;
 }
@@ -70,7 +74,7 @@ export class UnitTranslation {
     this.emitter = new Emitter({ addSite: (site) => this.sites.push(site) - 1 }, this.successors);
     this.liveness = new FlagLiveness(unit, {
       exact: environment.isExact,
-      isFunctionStart: (edge) => environment.isFunctionStart(edge.va),
+      areFlagsDeadAt: (edge) => environment.isFunctionStart(edge.va) || environment.isHeader(edge.va),
     });
     this.loopLabels = new Array(unit.blocks.length).fill(undefined);
     this.mergeLabels = new Array(unit.blocks.length).fill(undefined);
@@ -100,7 +104,10 @@ export class UnitTranslation {
     flow.solve();
     const readsAtEntry = this.liveness.atStart(0) !== 0 && this.environment.isFunctionStart(this.unit.root);
     const needsExactFlags = !this.environment.isExact && (this.liveness.readsAfterCall || readsAtEntry);
-    return { body: code.finish(), sites: this.sites, needsExactFlags };
+    const headers = this.unit.blocks
+      .filter(({ index }) => this.shape.isHeader[index] !== 0 && this.liveness.atStart(index) === 0)
+      .map(({ start }) => start);
+    return { body: code.finish(), sites: this.sites, headers, needsExactFlags };
   }
 
   private emitSharedExit(): void {

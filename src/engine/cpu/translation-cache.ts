@@ -13,7 +13,15 @@ import { type Instruction, InstructionReader } from './instruction.ts';
 import { findJumpTable, type JumpTable } from './jump-table.ts';
 import { dispatchEntryOf } from './translate-control.ts';
 import { type Callee, translateUnit, type UnitEnvironment } from './translate-unit.ts';
-import { codeLineBytes, discoverUnit, edgesOf, type Unit, type UnitSource, type VaRange } from './unit.ts';
+import {
+  codeLineBytes,
+  discoverStep,
+  discoverUnit,
+  edgesOf,
+  type Unit,
+  type UnitSource,
+  type VaRange,
+} from './unit.ts';
 import { type FunctionType, writeModule } from './wasm-module.ts';
 import { type FunctionBody, WasmType } from './wasm-writer.ts';
 
@@ -73,6 +81,8 @@ export class TranslationCache {
   private readonly tables = new Map<Va, JumpTable>();
   /** Roots of units that were searched for tables. */
   private readonly searched = new Set<Va>();
+  /** Loops of each function that was translated from its start. */
+  private readonly headers = new Map<Va, ReadonlySet<Va>>();
   /** Grows whenever translations are dropped. */
   dropCount = 0;
   /** Modules made since the start. */
@@ -127,7 +137,7 @@ export class TranslationCache {
   /** One instruction alone, not kept; for running it where its own page is being written. */
   translateStep(va: Va): ((depth: number) => number) | undefined {
     this.reader.reset();
-    const unit = discoverUnit(va, this.source, true);
+    const unit = discoverStep(va, this.source);
     if (startsUnfetchable(unit)) return undefined;
     const unitId = this.sitesOfUnit.push(undefined) - 1;
     this.droppedUnits.push(unitId);
@@ -217,9 +227,20 @@ export class TranslationCache {
     return units;
   }
 
+  /**
+   * A unit rooted in the middle of a function ends where a loop starts, which is a root of its own: else each place where
+   * the loop is left and gone on with would translate all of it again.
+   */
   private discover(va: Va): Unit {
     this.searched.add(va);
-    return discoverUnit(va, this.source);
+    const headers = this.headersAround(va);
+    return discoverUnit(va, this.source, headers?.has(va) ? undefined : headers);
+  }
+
+  /** Headers of the loops of the function around an address that is not its start. */
+  private headersAround(va: Va): ReadonlySet<Va> | undefined {
+    const start = this.rangesOf(va)?.[0]?.start;
+    return start === undefined || start === va ? undefined : this.headers.get(start);
   }
 
   /**
@@ -256,6 +277,7 @@ export class TranslationCache {
       const translated = translateUnit(unit, this.environment(unitId, calleeAt));
       this.sitesOfUnit[unitId] = translated.sites;
       if (translated.needsExactFlags) this.needsExactFlags = true;
+      if (this.rangesOf(unit.root)?.[0]?.start === unit.root) this.headers.set(unit.root, new Set(translated.headers));
       return { type: 0, body: translated.body, slot: this.slotOf(unit.root) };
     });
     this.instantiate(functions);
@@ -268,6 +290,7 @@ export class TranslationCache {
       unitId,
       calleeAt,
       isFunctionStart: (va) => this.isFunctionStart(va),
+      isHeader: (va) => this.headersAround(va)?.has(va) ?? false,
       isExact: this.options.isExact,
       isPageable: (va) =>
         this.memory.trimsPageable && ((this.memory.mappingAt(va)?.flags ?? 0) & PageFlag.Pageable) !== 0,
@@ -327,6 +350,7 @@ export class TranslationCache {
     this.dropCount++;
     for (const va of module.entries) {
       this.modules.delete(va);
+      this.headers.delete(va);
       this.table.set(this.slotOf(va), this.lazy);
     }
     for (const page of module.pages) removeFrom(this.modulesOfPage, page, module);

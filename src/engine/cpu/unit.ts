@@ -153,9 +153,16 @@ export function isReadOfCr8(instruction: Instruction): boolean {
   return from?.kind === 'other' && from.register === controlRegister8;
 }
 
-/** Finds the unit rooted at `root`. Never fails: what can't be read is a block that says so. */
-export function discoverUnit(root: Va, source: UnitSource, isStep = false): Unit {
-  return new Discovery(root, source, isStep).run();
+const nowhere: ReadonlySet<Va> = new Set();
+
+/** Finds the unit rooted at `root`, up to the `stops`. Never fails: what can't be read is a block that says so. */
+export function discoverUnit(root: Va, source: UnitSource, stops = nowhere): Unit {
+  return new Discovery(root, source, false, stops).run();
+}
+
+/** A unit of one instruction. */
+export function discoverStep(root: Va, source: UnitSource): Unit {
+  return new Discovery(root, source, true, nowhere).run();
 }
 
 type Decoded = Instruction | FetchFailure;
@@ -164,6 +171,7 @@ class Discovery {
   private readonly root: Va;
   private readonly source: UnitSource;
   private readonly isStep: boolean;
+  private readonly stops: ReadonlySet<Va>;
   private readonly decoded = new Map<Va, Decoded>();
   private readonly leaders = new Set<Va>();
   private readonly tables = new Map<Va, JumpTable>();
@@ -172,10 +180,11 @@ class Discovery {
   private readonly lines = new Set<number>();
   private readonly ranges: readonly VaRange[] | undefined;
 
-  constructor(root: Va, source: UnitSource, isStep: boolean) {
+  constructor(root: Va, source: UnitSource, isStep: boolean, stops: ReadonlySet<Va>) {
     this.root = root;
     this.source = source;
     this.isStep = isStep;
+    this.stops = stops;
     this.ranges = source.rangesOf(root);
   }
 
@@ -198,7 +207,7 @@ class Discovery {
 
   private isInside(va: Va): boolean {
     if (va === this.root) return !this.isStep;
-    if (this.isStep) return false;
+    if (this.isStep || this.stops.has(va)) return false;
     if (this.ranges) return this.ranges.some(({ start, end }) => va >= start && va < end);
     return Math.abs(va - this.root) < maxGapBytes && this.source.rangesOf(va) === undefined;
   }

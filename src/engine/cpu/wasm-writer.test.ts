@@ -43,7 +43,7 @@ describe('CodeWriter', () => {
     const local = code.newLocal(WasmType.I64);
     const outer = code.block();
     const inserted = new ByteWriter();
-    code.insertLater(() => inserted.take());
+    code.insertLater((out) => out.bytes(inserted.take()));
     code.block();
     code.i32(1);
     code.brIfUnlikely(outer);
@@ -61,7 +61,7 @@ describe('CodeWriter', () => {
   test('unlikely branches are found again behind inserted bytes', () => {
     const code = new CodeWriter(0);
     const block = code.block();
-    code.insertLater(() => Uint8Array.of(Op.I32Const, 5, Op.Drop));
+    code.insertLater((out) => out.bytes(Uint8Array.of(Op.I32Const, 5, Op.Drop)));
     code.i32(0);
     code.brIfUnlikely(block);
     code.end();

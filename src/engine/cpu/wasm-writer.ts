@@ -15,13 +15,17 @@ export type Label = number & { readonly __label: true };
 /** A place where bytes are put in when the whole body is known. */
 export interface Insertion {
   readonly at: number;
-  readonly bytes: () => Uint8Array;
+  readonly write: (out: ByteWriter) => void;
 }
 
 /** A growing array of bytes with the encodings of the binary format. */
 export class ByteWriter {
-  private buffer = new Uint8Array(256);
+  private buffer: Uint8Array;
   length = 0;
+
+  constructor(capacity = 256) {
+    this.buffer = new Uint8Array(capacity);
+  }
 
   byte(value: number): void {
     if (this.length === this.buffer.length) this.grow(1);
@@ -35,6 +39,10 @@ export class ByteWriter {
   }
 
   unsigned(value: number): void {
+    if (value >= 0 && value < 0x80) {
+      this.byte(value);
+      return;
+    }
     let rest = value >>> 0;
     while (rest > 0x7f) {
       this.byte((rest & 0x7f) | 0x80);
@@ -49,6 +57,10 @@ export class ByteWriter {
       this.signedBig(BigInt.asIntN(64, value));
       return;
     }
+    if (value === (value | 0)) {
+      this.signed32(value);
+      return;
+    }
     let rest = value;
     for (;;) {
       const low = rest - Math.floor(rest / 128) * 128;
@@ -59,6 +71,15 @@ export class ByteWriter {
       }
       this.byte(low | 0x80);
     }
+  }
+
+  private signed32(value: number): void {
+    let rest = value;
+    while (rest < -64 || rest > 63) {
+      this.byte((rest & 0x7f) | 0x80);
+      rest >>= 7;
+    }
+    this.byte(rest & 0x7f);
   }
 
   private signedBig(value: bigint): void {
@@ -114,7 +135,7 @@ export class CodeWriter extends ByteWriter {
   depth = 0;
 
   constructor(parameters: number) {
-    super();
+    super(4096);
     this.parameters = parameters;
   }
 
@@ -123,8 +144,10 @@ export class CodeWriter extends ByteWriter {
     return this.parameters + this.locals.length - 1;
   }
 
-  op(...opcodes: number[]): void {
-    for (const opcode of opcodes) this.byte(opcode);
+  op(first: number, second = -1, third = -1): void {
+    this.byte(first);
+    if (second >= 0) this.byte(second);
+    if (third >= 0) this.byte(third);
   }
 
   get(local: number): void {
@@ -252,15 +275,20 @@ export class CodeWriter extends ByteWriter {
     this.byte(0);
   }
 
-  /** Bytes that `make` gives when the body is finished stand here. They must leave the stack as they find it. */
-  insertLater(make: () => Uint8Array): void {
-    this.insertions.push({ at: this.length, bytes: make });
+  /** Bytes that `write` writes when the body is finished stand here. They must leave the stack as they find it. */
+  insertLater(write: (out: ByteWriter) => void): void {
+    this.insertions.push({ at: this.length, write });
+  }
+
+  /** The bytes since `start`, a former length, that have no branches; to write the same again with {@link bytes}. */
+  since(start: number): Uint8Array {
+    return this.take().slice(start);
   }
 
   /** The finished body. */
   finish(): FunctionBody {
     assert(this.depth === 0, 'all blocks are closed');
-    const body = new ByteWriter();
+    const body = new ByteWriter(this.length + 16 * this.insertions.length + 64);
     const runs: { type: WasmType; count: number }[] = [];
     for (const type of this.locals) {
       const last = runs[runs.length - 1];
@@ -285,7 +313,7 @@ export class CodeWriter extends ByteWriter {
     };
     for (const insertion of this.insertions) {
       copyUpTo(insertion.at);
-      body.bytes(insertion.bytes());
+      insertion.write(body);
     }
     copyUpTo(code.length);
     body.byte(Op.End);
