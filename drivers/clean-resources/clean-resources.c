@@ -67,7 +67,9 @@ static NTSTATUS UseThreadHandle(PRESOURCE_CALL Call)
 
     UNREFERENCED_PARAMETER(Call);
     KeInitializeEvent(&task.Done, NotificationEvent, FALSE);
-    NTSTATUS status = PsCreateSystemThread(&handle, THREAD_ALL_ACCESS, NULL, NULL, NULL, ResourceThread, &task);
+    OBJECT_ATTRIBUTES attributes;
+    InitializeObjectAttributes(&attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
+    NTSTATUS status = PsCreateSystemThread(&handle, THREAD_ALL_ACCESS, &attributes, NULL, NULL, ResourceThread, &task);
     if (!NT_SUCCESS(status)) {
         return status;
     }

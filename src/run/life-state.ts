@@ -9,7 +9,7 @@ export type Act =
   | { readonly verb: 'tour' }
   /** A device for the driver's AddDevice; its removal before the driver is unloaded. */
   | { readonly verb: 'arrival' | 'departure' }
-  | { readonly verb: 'end-of-process' | 'end-of-requests' | 'aftermath' };
+  | { readonly verb: 'end-of-process' | 'end-of-requests' | 'end-of-handles' | 'aftermath' };
 
 /** A file that the requesting process has open. */
 export interface OpenFile {

@@ -164,6 +164,9 @@ export class Life {
         this.insert(this.rundown());
         this.next();
         return;
+      case 'end-of-handles':
+        this.closeProcessHandle();
+        return;
       case 'end-of-requests':
         this.change({ stage: 'calling', deadline: this.nt.clock.interruptTime + cancelPatience100ns });
         return;
@@ -330,6 +333,10 @@ export class Life {
       case 'open':
         this.opened(act, status);
         return;
+      case 'end-of-handles':
+        if (ntSuccess(status)) this.change({ stage: 'begin' });
+        else this.giveUp(`a handle of the process could not be closed at its end (${statusText(status)})`);
+        return;
       case 'close': {
         const file = this.fileFor(act.target);
         this.change({ files: this.state.files.filter((open) => open !== file) });
@@ -455,7 +462,20 @@ export class Life {
     }
     if (this.state.pending.length > 0) acts.push({ verb: 'end-of-requests' });
     for (const { name } of files) acts.push({ verb: 'close', text: `close ${name}`, target: name });
+    acts.push({ verb: 'end-of-handles' });
     return acts;
+  }
+
+  /** Handles that drivers made in the process (and its events) go with it, one after the other. */
+  private closeProcessHandle(): void {
+    const { objects, scheduler } = this.nt;
+    const { process } = scheduler.thread(scheduler.requester);
+    for (const { handle, isKernelHandle, process: owner } of objects.allHandles()) {
+      if (isKernelHandle || owner !== process) continue;
+      this.call(scheduler.requester, 'NtClose', [handle]);
+      return;
+    }
+    this.next();
   }
 
   private unload(): void {
