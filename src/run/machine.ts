@@ -15,6 +15,7 @@ import { chooseOptions, type OptionChoice, PoolTrackingFlag } from '../verifier/
 import { OutlivingResources } from '../verifier/outliving-resources/outliving-resources.ts';
 import { PoolTracking } from '../verifier/pool-tracking/pool-tracking.ts';
 import { Life } from './life.ts';
+import { checkSteps } from './scenario/check-steps.ts';
 import type { Step } from './scenario/step.ts';
 
 export interface DriverFile {
@@ -72,6 +73,7 @@ export class Machine {
         `flags 0x${options.flags.toString(16)}: 0x${this.choice.unknownBits.toString(16)} is no option of Driver Verifier`,
       );
     }
+    if (options.steps !== undefined) checkSteps(options.steps);
     const pe = parsePe(options.driver.bytes, options.driver.name);
     if (pe.entryPointRva === undefined) {
       throw new PoolproofError(

@@ -1,0 +1,35 @@
+import { PoolproofError } from '../../base/errors.ts';
+import type { InputPart, Step } from './step.ts';
+
+/** Refuses steps that speak of a handle or event that no step before them makes. Throws PP5003. */
+export function checkSteps(steps: readonly Step[]): void {
+  const files = new Set<string>();
+  const events = new Set<string>();
+  let isOpen = false;
+  const refuse = (step: Step, what: string): never => {
+    throw new PoolproofError('PP5003', `step '${step.text}': ${what}`);
+  };
+  for (const step of steps) {
+    if ('input' in step) {
+      for (const name of namesIn([...step.input, ...('outputContents' in step ? step.outputContents : [])])) {
+        if (!events.has(name) && !files.has(name))
+          refuse(step, `no step before it makes '${name}' (${name}=event or ${name}=open …)`);
+      }
+    }
+    if ('target' in step) {
+      if (step.target !== undefined && !files.has(step.target)) {
+        refuse(step, `no step before it opens '${step.target}' (${step.target}=open …)`);
+      }
+      if (!isOpen) refuse(step, 'no step before it opens a device (open \\\\.\\Name)');
+    } else if (step.verb === 'open') {
+      isOpen = true;
+      if (step.name !== undefined) files.add(step.name);
+    } else if (step.verb === 'event') {
+      events.add(step.name ?? 'event');
+    }
+  }
+}
+
+function namesIn(parts: readonly InputPart[]): string[] {
+  return parts.flatMap((part) => ('handleName' in part ? [part.handleName] : []));
+}
