@@ -64,7 +64,11 @@ export class Requester {
   }
 
   /** Starts a read, write or device control request of the file. */
-  send(act: RequestStep, handle: number, handleNamed: (name: string) => number): Omit<SentRequest, 'stepIndex'> {
+  send(
+    act: RequestStep,
+    handle: number,
+    handleNamed: (name: string) => number,
+  ): Omit<SentRequest, 'stepIndex' | 'sentAt'> {
     const { memory, userMemory } = this.nt;
     const input = act.verb === 'read' ? noBytes : dataOf(act.input, handleNamed);
     const outputBytes = act.verb === 'ioctl' ? act.outputBytes : act.verb === 'read' ? act.bytes : 0;
@@ -75,6 +79,7 @@ export class Requester {
       memory.writeBytes(outputAt, dataOf(act.outputContents, handleNamed).subarray(0, outputBytes));
     }
     const iosb = userMemory.allocate(IO_STATUS_BLOCK.sizeBytes);
+    memory.fill(iosb, IO_STATUS_BLOCK.sizeBytes, 0);
     const offset = vaAdd(userMemory.allocate(8), 0);
     const event = this.createEvent();
     const request = {
