@@ -45,6 +45,7 @@ import { obEventServices } from './ob/event-services.ts';
 import { obObjects } from './ob/object-exports.ts';
 import { pnpDeviceActions } from './pnp/device-actions.ts';
 import { pnpDevices } from './pnp/device-exports.ts';
+import { pnpRegistry } from './pnp/registry-exports.ts';
 import { pnpRootBus } from './pnp/root-bus.ts';
 import { poInternals, poPower } from './po/power-exports.ts';
 import { psInternals, psThreads } from './ps/thread-exports.ts';
@@ -144,4 +145,5 @@ export const kernelComponents: readonly KernelComponent[] = [
   pnpRootBus,
   poPower,
   poInternals,
+  pnpRegistry,
 ];

@@ -120,6 +120,29 @@ describe('device interfaces', () => {
   });
 });
 
+describe('IoOpenDeviceRegistryKey', () => {
+  it.each([
+    [1, '\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Enum\\ROOT\\POOLPROOF\\0000\\Device Parameters'],
+    [2, '\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Control\\Class\\{4d36e97d-e325-11ce-bfc1-08002be10318}\\0000'],
+  ])('opens the key of type %i, with a handle that the driver closes', (type, path) => {
+    const { nt } = kernel;
+    const open = (): Va => {
+      expect(call('IoOpenDeviceRegistryKey', pdo, type, 0xf003f, block)).toBe(0);
+      return nt.memory.readVa(block);
+    };
+    const [first, second] = [open(), open()];
+    const key = nt.registry.resolve(first).key;
+    expect(key && nt.registry.tree.pathOf(key)).toBe(path);
+    expect(nt.registry.resolve(second).key?.id).toBe(key?.id);
+    expect(nt.objects.handle(first)?.imageIndex).toBe(kernel.image.index);
+  });
+
+  it('knows two keys', () => {
+    expect(call('IoOpenDeviceRegistryKey', pdo, 3, 0, block)).toBe(invalidParameter);
+    expect(kernel.outcome('IoOpenDeviceRegistryKey', pdo, 5, 0, block)).toMatchObject({ action: 'unsupported' });
+  });
+});
+
 describe('what devices tell', () => {
   it('PoSetPowerState answers with the state before', () => {
     const [d0, d3] = [1, 4];

@@ -18,7 +18,7 @@ import { readUnicodeString, utf16OfText } from '../rtl/guest-text.ts';
 import { guidBytes, guidText } from '../rtl/guid.ts';
 import { allocateStringBuffer, createString } from '../rtl/string-buffers.ts';
 import { DeviceRelation } from '../structures/pnp.ts';
-import { deviceId, enumerator, type PnpDevice } from './plug-and-play.ts';
+import { deviceId, enumerator, type PnpDevice, systemClassGuid } from './plug-and-play.ts';
 
 const pdevice = pointerTo('DEVICE_OBJECT');
 const pstring = pointerTo('UNICODE_STRING');
@@ -35,10 +35,10 @@ const properties: Readonly<Record<number, (device: PnpDevice) => Uint8Array>> = 
   1: () => textValue(`${enumerator}\\${deviceId}\0`),
   // DevicePropertyClassName
   5: () => textValue('System'),
-  // DevicePropertyClassGuid: GUID_DEVCLASS_SYSTEM
-  6: () => textValue('{4d36e97d-e325-11ce-bfc1-08002be10318}'),
+  // DevicePropertyClassGuid
+  6: () => textValue(systemClassGuid),
   // DevicePropertyDriverKeyName
-  7: ({ instance }) => textValue(`{4d36e97d-e325-11ce-bfc1-08002be10318}\\${instance}`),
+  7: ({ instance }) => textValue(`${systemClassGuid}\\${instance}`),
   // DevicePropertyManufacturer
   8: () => textValue('Poolproof'),
   // DevicePropertyPhysicalDeviceObjectName

@@ -41,6 +41,8 @@ const queryBlock = {
 /** Enumerator and device of the instance paths: `ROOT\POOLPROOF\0000`. */
 export const enumerator = 'ROOT';
 export const deviceId = 'POOLPROOF';
+/** GUID_DEVCLASS_SYSTEM */
+export const systemClassGuid = '{4d36e97d-e325-11ce-bfc1-08002be10318}';
 
 export class PlugAndPlay {
   private readonly nt: Nt;
