@@ -1,12 +1,15 @@
 /** Where a driver's life stands. Plain data, kept in the machine's stores. */
 import type { Va } from '../base/va.ts';
 import type { Step } from './scenario/step.ts';
+import type { CloseOverRequests, Trial } from './scenario/tour.ts';
 
 /** What happens next, beyond the scenario's own steps. */
 export type Act =
   | Step
   | { readonly verb: 'load' }
   | { readonly verb: 'tour' }
+  | Trial
+  | CloseOverRequests
   /** A device for the driver's AddDevice; its removal before the driver is unloaded. */
   | { readonly verb: 'arrival' | 'departure' }
   | { readonly verb: 'end-of-process' | 'end-of-requests' | 'end-of-handles' | 'aftermath' };
@@ -25,6 +28,8 @@ export interface SentRequest {
   readonly event: Va;
   readonly output: Va;
   readonly outputBytes: number;
+  /** Interrupt time. */
+  readonly sentAt: number;
 }
 
 export interface StepResult {
@@ -56,4 +61,8 @@ export interface LifeState {
   readonly isOver: boolean;
   readonly isStuck: boolean;
   readonly madeDevices: boolean;
+  /** What the tour is to try of the control codes; undefined before it and without one. */
+  readonly tour: { readonly codes: number; readonly requests: number } | undefined;
+  /** `Cpu.retired` above which a trial that blocks its thread is given up. */
+  readonly retiredLimit: number;
 }

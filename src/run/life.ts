@@ -13,8 +13,8 @@ import { DRIVER_OBJECT, IO_STATUS_BLOCK } from '../nt/structures/io.ts';
 import type { Act, LifeState, OpenFile } from './life-state.ts';
 import { type KernelCall, PnpDeviceOfLife } from './pnp-device.ts';
 import { noBytes, Requester, type RequestStep } from './requester.ts';
-import type { Step } from './scenario/step.ts';
-import { tourSteps } from './scenario/tour.ts';
+import { parseStep, type Step } from './scenario/step.ts';
+import { closeOverRequests, planTour, type Trial } from './scenario/tour.ts';
 
 /** Acts that a system thread carries out. */
 const systemVerbs: readonly string[] = [
@@ -36,6 +36,13 @@ const nameOfAct: Readonly<Record<string, string>> = {
 const patience100ns = 6_000_000_000;
 /** So long a thread that ends waits for its cancelled requests: five minutes. */
 const cancelPatience100ns = 3_000_000_000;
+/** A trial may block its thread for as long as 32 bits of milliseconds are: what a driver reads from its input. */
+const trialPatience100ns = 0x1_0000_0000 * 10_000;
+/** As long as the driver's timers do not need more instructions than this meanwhile. */
+const trialInstructions = 20_000_000;
+/** What a trial that pends gets before it is cancelled. */
+const trialWait = parseStep('wait 10ms');
+const cancelTrial = parseStep('cancel');
 
 export class Life {
   private readonly nt: Nt;
@@ -75,6 +82,8 @@ export class Life {
       isOver: false,
       isStuck: false,
       madeDevices: false,
+      tour: undefined,
+      retiredLimit: 0,
     });
     this.reached = nt.stores.cell('run/reached-driver', false);
     nt.events.on('irpDispatched', ({ routine }) => {
@@ -157,9 +166,19 @@ export class Life {
         this.call(this.nt.scheduler.systemThread, 'IopLoadDriver', [this.image().index]);
         return;
       case 'tour':
-        this.insert(tourSteps(this.nt, this.image()));
+        this.tour();
+        return;
+      case 'close-over-requests': {
+        const pended = this.state.results.filter(({ text }) => /^(ioctl|read|write) .* async$/.test(text));
+        this.insert(
+          closeOverRequests(
+            act.path,
+            pended.map(({ text }) => text),
+          ),
+        );
         this.next();
         return;
+      }
       case 'end-of-process':
         this.insert(this.rundown());
         this.next();
@@ -168,7 +187,8 @@ export class Life {
         this.closeProcessHandle();
         return;
       case 'end-of-requests':
-        this.change({ stage: 'calling', deadline: this.nt.clock.interruptTime + cancelPatience100ns });
+        this.call(this.nt.scheduler.requester, 'IopCancelThreadIo', []);
+        this.change({ deadline: this.nt.clock.interruptTime + cancelPatience100ns });
         return;
       case 'open':
         this.open(act.path);
@@ -260,9 +280,11 @@ export class Life {
     if (act.verb === 'wait') {
       if (result === 'rest') this.nt.clock.advanceTo(deadline);
       this.answer(act.text, STATUS_SUCCESS);
-    } else if (act.verb === 'end-of-requests' || act.verb === 'aftermath') {
+    } else if (act.verb === 'aftermath' || (act.verb === 'end-of-requests' && this.isIdle)) {
       // What still pends is no longer the thread's; closing its file may end it.
       this.next();
+    } else if (result === 'deadline' && this.mayBlockOn) {
+      this.change({ deadline: deadline + patience100ns });
     } else if (result !== 'done') {
       this.stuck(act, result);
     } else if (stage === 'waiting') {
@@ -278,12 +300,23 @@ export class Life {
     const { stage, request, pending } = this.state;
     // What the driver left to run after it was unloaded (a thread, a work item) shows in the time that follows.
     if (act.verb === 'wait' || act.verb === 'aftermath') return false;
-    if (act.verb === 'end-of-requests') return pending.every((one) => this.requester.isComplete(one));
-    if (stage === 'calling') return this.nt.scheduler.thread(this.thread).state === 'idle';
+    if (act.verb === 'end-of-requests') return this.isIdle && pending.every((one) => this.requester.isComplete(one));
+    if (stage === 'calling') return this.isIdle;
     if (stage === 'waiting') {
       return this.nt.io.files.hasDeferred || !(act.verb === 'departure' ? this.pnp.isOpen : this.isInUse);
     }
     return request === undefined || this.requester.isComplete(request);
+  }
+
+  private get isIdle(): boolean {
+    return this.nt.scheduler.thread(this.thread).state === 'idle';
+  }
+
+  /** Whether a trial that blocks its thread is waited for still longer. */
+  private get mayBlockOn(): boolean {
+    const { stage, deadline, request, retiredLimit } = this.state;
+    if (stage !== 'calling' || request === undefined || !('isTrial' in this.act)) return false;
+    return deadline < request.sentAt + trialPatience100ns && this.nt.cpu.retired < retiredLimit;
   }
 
   private stuck(act: Act, result: RunResult): void {
@@ -358,6 +391,13 @@ export class Life {
     this.next();
   }
 
+  private tour(): void {
+    const { acts, codes, requests } = planTour(this.nt, this.image());
+    this.change({ tour: { codes, requests } });
+    this.insert(acts);
+    this.next();
+  }
+
   // ---- open and close
 
   private open(path: string): void {
@@ -386,14 +426,17 @@ export class Life {
 
   // ---- requests
 
-  private send(act: RequestStep): void {
+  private send(act: RequestStep | Trial): void {
     const file = this.fileFor(act.target);
     if (file === undefined) {
       this.answer(act.text, STATUS_INVALID_HANDLE);
       return;
     }
     const request = this.requester.send(act, file.handle, (name) => this.handleNamed(name));
-    this.change({ request: { ...request, stepIndex: this.state.results.length } });
+    this.change({
+      request: { ...request, stepIndex: this.state.results.length, sentAt: this.nt.clock.interruptTime },
+      retiredLimit: this.nt.cpu.retired + trialInstructions,
+    });
     this.called();
   }
 
@@ -404,7 +447,7 @@ export class Life {
   }
 
   /** The system service returned: the request is done, or it pends. */
-  private sent(act: RequestStep, status: number): void {
+  private sent(act: RequestStep | Trial, status: number): void {
     const { request } = this.state;
     assert(request, 'a request was sent');
     if (status !== STATUS_PENDING) {
@@ -413,9 +456,12 @@ export class Life {
       this.answer(act.text, status, information, output);
       return;
     }
-    const results = [...this.state.results, { text: act.text, status, information: 0, output: noBytes }];
+    const isTrial = 'isTrial' in act;
+    const text = isTrial ? `${act.text} async` : act.text;
+    const results = [...this.state.results, { text, status, information: 0, output: noBytes }];
     this.change({ results, pending: [...this.state.pending, request] });
-    if (act.isAsync) this.next();
+    if (isTrial) this.insert([trialWait, cancelTrial]);
+    if (act.isAsync || isTrial) this.next();
     else this.change({ stage: 'completing', deadline: this.nt.clock.interruptTime + patience100ns });
   }
 

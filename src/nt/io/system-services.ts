@@ -150,6 +150,19 @@ export const ioServiceInternals = ntInternals({
       ),
     resume: { cancelled: (nt, call) => cancelNext(nt, call.record) },
   }),
+  /** What becomes of a thread's pending requests when it ends, also of files that it has closed. */
+  IopCancelThreadIo: ntRoutine({
+    doc: 'cancels the pending requests of the requesting thread',
+    irql: ['PASSIVE', 'PASSIVE'],
+    params: {},
+    returns: 'NTSTATUS',
+    body: (nt) =>
+      cancelNext(
+        nt,
+        [...nt.io.irps.outstanding()].map(({ irp }) => irp),
+      ),
+    resume: { cancelled: (nt, call) => cancelNext(nt, call.record) },
+  }),
   /** IRP_MJ_CLOSE for a file object without references, then its end. */
   IopDeleteFile: ntRoutine({
     doc: 'delete procedure of file objects',

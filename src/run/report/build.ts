@@ -39,10 +39,8 @@ export function buildReport(machine: Machine): Report {
   const driver = nt.io.drivers.ofImage(machine.image);
   const { life } = machine;
   const notes = [...(machine.image.pe?.notes ?? []), ...machine.symbols.notes, ...breakpointNotes(machine, stacks)];
-  if (options.steps === undefined && life.madeDevices) {
-    notes.push(
-      'no steps were given: the devices were opened, read, written and closed; control codes were not tried (give them with --do)',
-    );
+  if (life.state.tour !== undefined && life.madeDevices) {
+    notes.push(tourNote(machine));
   }
   return {
     schema: 1,
@@ -78,6 +76,19 @@ export function buildReport(machine: Machine): Report {
     debugOutput: machine.debugOutput,
     host: { durationMs: 0 },
   };
+}
+
+/** What was done without steps. */
+function tourNote({ life }: Machine): string {
+  const { tour, results } = life.state;
+  const done = 'no steps were given: the devices were opened, read, written and closed';
+  if (tour === undefined || tour.codes === 0) {
+    return `${done}; no control code was found in the dispatch routine (give requests with --do)`;
+  }
+  const sent = results.filter(({ text }) => text.startsWith('ioctl ')).length;
+  const codes = tour.codes === 1 ? 'the control code' : `the ${tour.codes} control codes`;
+  const requests = sent === 1 ? '1 request' : `${sent} requests`;
+  return `${done}; ${codes} found in the dispatch routine ${tour.codes === 1 ? 'was' : 'were'} tried with ${requests} (steps of your own: --do)`;
 }
 
 function breakpointNotes(machine: Machine, stacks: CallStackReader): string[] {

@@ -15,6 +15,10 @@ describe('parseStep', () => {
       'ioctl h1 0x222000 in=01,@e1,02 async',
       { target: 'h1', input: [{ bytes: hex('01') }, { handleName: 'e1' }, { bytes: hex('02') }], isAsync: true },
     ],
+    [
+      'ioctl 1 in=0102*3,ff*0,00*2',
+      { input: [{ bytes: hex('010201020102') }, { bytes: hex('') }, { bytes: hex('0000') }] },
+    ],
     ['ioctl 0x222001 out=4 outdata=0102', { outputContents: [{ bytes: hex('0102') }] }],
     ['read 64', { verb: 'read', bytes: 64, target: undefined }],
     ['read h2 0x10 async', { verb: 'read', bytes: 16, target: 'h2', isAsync: true }],
@@ -29,6 +33,16 @@ describe('parseStep', () => {
     expect(parseStep(text)).toMatchObject(step);
   });
 
+  it('makes the same noise of the same seed', () => {
+    const bytes = (text: string): unknown => parseStep(`write ${text}`);
+    const noise = bytes('noise:64:7');
+    expect(noise).toMatchObject({ input: [{ bytes: expect.objectContaining({ length: 64 }) }] });
+    expect(bytes(' noise:64:7')).toEqual(noise);
+    expect(bytes('noise:64:8')).not.toMatchObject({ input: (noise as { input: unknown }).input });
+    const [part] = (noise as { input: { bytes: Uint8Array }[] }).input;
+    expect(new Set(part?.bytes).size).toBeGreaterThan(40);
+  });
+
   it.each([
     ['', 'is empty'],
     ['jump', "'jump' is no step"],
@@ -37,6 +51,10 @@ describe('parseStep', () => {
     ['ioctl 0x1_2', 'expected a control code'],
     ['ioctl 0x1ffffffff', 'expected a control code'],
     ['ioctl 1 in=abc', "'abc' is neither hexadecimal bytes"],
+    ['ioctl 1 in=00*9999999999', 'is more than'],
+    ['ioctl 1 in=noise:99999999999', 'is more than'],
+    ['ioctl 1 in=noise:x', "'noise:x' is neither"],
+    ['ioctl 1 in=00*', "'00*' is neither"],
     ['ioctl 1 out=99999999999', 'is no number of bytes'],
     ['ioctl 1 foo', "'foo' is neither"],
     ['read many', 'expected a number of bytes'],

@@ -160,10 +160,38 @@ function parseData(text: string, fail: (expected: string) => never): readonly In
     .filter((part) => part !== '')
     .map((part) => {
       if (part.startsWith('@')) return { handleName: part.slice(1) };
-      const digits = part.replace(/^0x/i, '');
-      if (!/^([0-9a-f]{2})*$/i.test(digits)) fail(`'${part}' is neither hexadecimal bytes (two digits each) nor @NAME`);
-      return { bytes: Uint8Array.from(digits.match(/../g) ?? [], (digit) => Number.parseInt(digit, 16)) };
+      const [, noiseBytes, seed] = /^noise:(\d+)(?::(\d+))?$/i.exec(part) ?? [];
+      if (noiseBytes !== undefined) {
+        const bytes =
+          parseCount(noiseBytes, maximumBufferBytes) ?? fail(`'${part}' is more than ${maximumBufferBytes}`);
+        return { bytes: noise(bytes, Number(seed ?? 1)) };
+      }
+      const [, digits, times = '1'] = /^(?:0x)?((?:[0-9a-f]{2})*)(?:\*(\d+))?$/i.exec(part) ?? [];
+      if (digits === undefined) {
+        return fail(
+          `'${part}' is neither hexadecimal bytes (two digits each; 00*8 repeats them) nor noise:BYTES nor @NAME`,
+        );
+      }
+      const once = digits.match(/../g) ?? [];
+      const count =
+        parseCount(times, Math.floor(maximumBufferBytes / Math.max(1, once.length))) ??
+        fail(`'${part}' is more than ${maximumBufferBytes} bytes`);
+      const pattern = Uint8Array.from(once, (digit) => Number.parseInt(digit, 16));
+      const bytes = new Uint8Array(pattern.length * count);
+      for (let index = 0; index < count; index++) bytes.set(pattern, index * pattern.length);
+      return { bytes };
     });
+}
+
+/** Bytes that look like none in particular, the same for the same seed (xorshift32). */
+function noise(bytes: number, seed: number): Uint8Array {
+  let state = (Math.imul(seed, 0x9e37_79b1) ^ 0x6d2b_79f5) | 0 || 1;
+  return Uint8Array.from({ length: bytes }, () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state >>> 24;
+  });
 }
 
 function parseDuration(word: string | undefined): number | undefined {

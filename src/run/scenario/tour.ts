@@ -1,35 +1,102 @@
+/**
+ * What is done without a scenario: every device that the driver made is opened, read, written and closed, and the
+ * control codes that its dispatch routine knows are tried, with requests such as a tester would send.
+ */
 import type { Va } from '../../base/va.ts';
 import type { KernelImage } from '../../nt/mm/kernel-image.ts';
 import type { Nt } from '../../nt/nt.ts';
+import { MajorFunction } from '../../nt/structures/io.ts';
+import { findControlCodes } from './control-codes.ts';
 import type { Step } from './step.ts';
 import { parseStep } from './step.ts';
 
-/** What is done without a scenario: every device that the driver made is opened, read, written and closed. */
-export function tourSteps(nt: Nt, image: KernelImage): readonly Step[] {
+/** A request whose answer is not waited for: if it pends, it gets a little time and is cancelled. */
+export type Trial = Step & { readonly verb: 'ioctl' | 'read' | 'write'; readonly isTrial: true };
+
+/** The requests of the tour that pended are made again, the file is closed over them, and opened once more. */
+export interface CloseOverRequests {
+  readonly verb: 'close-over-requests';
+  readonly path: string;
+}
+
+export interface Tour {
+  readonly acts: readonly (Step | Trial | CloseOverRequests)[];
+  /** Control codes that were found in the dispatch routine. */
+  readonly codes: number;
+  /** Requests with control codes that are planned. */
+  readonly requests: number;
+}
+
+/** Steps of a tour, about: those that follow from what pends come on top. */
+const mostSteps = 200;
+
+/** In the order in which they are left out if there are too many codes, the last first; sent from small to large. */
+const requestForms: readonly { readonly order: number; readonly words: (seed: number) => string }[] = [
+  { order: 2, words: () => 'in=01000000*64 out=256' },
+  { order: 0, words: () => '' },
+  { order: 4, words: (seed) => `in=noise:256:${seed} out=256` },
+  { order: 3, words: () => 'in=40000000*64 out=256' },
+  { order: 1, words: () => 'in=00*8 out=8' },
+  { order: 5, words: (seed) => `in=noise:4096:${seed} out=4096` },
+];
+
+/** The tour of a driver that is loaded. The same for the same driver and seed. */
+export function planTour(nt: Nt, image: KernelImage): Tour {
   const driver = nt.io.drivers.ofImage(image);
-  if (driver === undefined) return [];
-  const links = [...nt.objects.symbolicLinks()];
-  const steps: Step[] = [];
-  for (const { name } of nt.io.devices.ofDriver(driver.driverObject).reverse()) {
-    if (name === undefined) continue;
-    const link = links.find(({ target }) => target.toLowerCase() === name.toLowerCase());
-    const path = link === undefined ? name : `\\\\.\\${link.name.slice(link.name.lastIndexOf('\\') + 1)}`;
-    for (const text of [`open ${path}`, 'read 64', `write ${'00'.repeat(64)}`, 'close']) steps.push(parseStep(text));
+  if (driver === undefined) return { acts: [], codes: 0, requests: 0 };
+  const paths = [...devicePaths(nt, driver.driverObject), ...interfacePaths(nt, driver.driverObject)];
+  const routine = nt.io.drivers.majorFunction(driver.driverObject, MajorFunction.DeviceControl);
+  const codes = findControlCodes(nt.memory, image, routine).map(({ code }) => code);
+  const requests = controlRequests(codes, paths.length, nt.options.seed);
+  const acts: (Step | Trial | CloseOverRequests)[] = [];
+  for (const path of paths) {
+    acts.push(parseStep(`open ${path}`), trial('read 64'), trial('write 00*64'));
+    acts.push(...requests.map(trial), parseStep('close'), { verb: 'close-over-requests', path });
   }
-  for (const link of interfacesOf(nt, driver.driverObject)) {
-    const path = `\\\\.\\${link.slice(link.indexOf('\\', 1) + 1)}`;
-    for (const text of [`open ${path}`, 'read 64', `write ${'00'.repeat(64)}`, 'close']) steps.push(parseStep(text));
-  }
-  if (nt.io.pnp.ofDriver(driver.driverObject)?.state === 'started') steps.push(...pnpSteps);
-  return steps;
+  if (nt.io.pnp.ofDriver(driver.driverObject)?.state === 'started') acts.push(...pnpSteps);
+  return { acts, codes: codes.length, requests: requests.length * paths.length };
+}
+
+/** The acts of {@link CloseOverRequests}; `pended`: the texts of the steps that did. */
+export function closeOverRequests(path: string, pended: readonly string[]): readonly Step[] {
+  const texts = [...new Set(pended)].slice(0, mostSteps / 10);
+  return [`open ${path}`, ...texts, ...(texts.length === 0 ? [] : ['close', `open ${path}`]), 'close'].map(parseStep);
+}
+
+/** What is sent to one device: round by round, so that one code's request can prepare another's. */
+function controlRequests(codes: readonly number[], devices: number, seed: number): readonly string[] {
+  if (codes.length === 0 || devices === 0) return [];
+  const room = Math.max(0, Math.floor(mostSteps / devices) - 6);
+  const rounds = Math.max(1, Math.min(requestForms.length, Math.floor(room / codes.length)));
+  return requestForms
+    .slice(0, rounds)
+    .sort((a, b) => a.order - b.order)
+    .flatMap(({ words }) => codes.map((code) => `ioctl 0x${code.toString(16)} ${words(seed)}`.trim()))
+    .slice(0, room);
+}
+
+function trial(text: string): Trial {
+  return { ...(parseStep(text) as Trial), isTrial: true };
 }
 
 /** The ways of a device: stopped and started, removed in order, and (the next one) pulled out. */
 const pnpSteps: readonly Step[] = ['stop', 'start', 'remove', 'start', 'surprise-remove'].map(parseStep);
 
+/** Where the driver's named devices are opened: by a link to them, if there is one. */
+function devicePaths(nt: Nt, driverObject: Va): readonly string[] {
+  const links = [...nt.objects.symbolicLinks()];
+  const paths: string[] = [];
+  for (const { name } of nt.io.devices.ofDriver(driverObject).reverse()) {
+    if (name === undefined) continue;
+    const link = links.find(({ target }) => target.toLowerCase() === name.toLowerCase());
+    paths.push(link === undefined ? name : `\\\\.\\${link.name.slice(link.name.lastIndexOf('\\') + 1)}`);
+  }
+  return paths;
+}
+
 /** Names of the driver's device interfaces that are enabled. */
-function interfacesOf(nt: Nt, driverObject: Va): readonly string[] {
+function interfacePaths(nt: Nt, driverObject: Va): readonly string[] {
   return [...nt.io.interfaces.all()]
     .filter(({ pdo, isEnabled }) => isEnabled && nt.io.pnp.get(pdo)?.driverObject === driverObject)
-    .map(({ link }) => link);
+    .map(({ link }) => `\\\\.\\${link.slice(link.indexOf('\\', 1) + 1)}`);
 }

@@ -21,6 +21,7 @@ import {
 
 const one = constantTerm(1);
 const zero = constantTerm(0);
+const allOnes = constantTerm(-1);
 
 export function stepInstruction(state: AbstractState, instruction: Instruction, image: ImageReader): void {
   const { mnemonic, operands } = instruction;
@@ -86,6 +87,15 @@ export function stepInstruction(state: AbstractState, instruction: Instruction, 
     case Mnemonic.Xor:
       logical(state, to, isSameRegister(to, from) ? zero : bitwise(exclusiveOr, read(to), read(from), bits), bits);
       return;
+    case Mnemonic.Not:
+      state.write(to, bitwise(exclusiveOr, read(to), allOnes, bits));
+      return;
+    case Mnemonic.Neg: {
+      const result = subtracted(zero, read(to), bits);
+      state.write(to, result);
+      resultFlags(state, result, bits);
+      return;
+    }
     case Mnemonic.Or:
       logical(state, to, bitwise(disjunction, read(to), read(from), bits), bits);
       return;
