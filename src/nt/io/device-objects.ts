@@ -146,6 +146,7 @@ export class DeviceObjects {
     const record = this.devices.get(device);
     assert(record, 'a device object is freed once');
     this.devices.delete(device);
+    this.nt.io.pnp.forgetDevice(device);
     memory.fill(device, DEVICE_OBJECT.sizeBytes, 0);
     pool.freeKernel(device);
     this.nt.io.drivers.retryUnload(record.driverObject);

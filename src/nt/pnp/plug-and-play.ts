@@ -156,6 +156,12 @@ export class PlugAndPlay {
     return before;
   }
 
+  /** The device object is gone; another one may get its address. */
+  forgetDevice(device: Va): void {
+    this.wmiDevices.delete(device);
+    for (const type of [0, 1]) this.powerStates.delete(`${device} ${type}`);
+  }
+
   registerWmi(device: Va): number {
     if (this.wmiDevices.has(device)) return STATUS_OBJECT_NAME_EXISTS;
     this.wmiDevices.set(device, true);
