@@ -213,6 +213,12 @@ export class Nt {
     return true;
   }
 
+  /** Counts a call of the kernel or an exception. A loop of these has few instructions, so its turns are long. */
+  private isCallTooMany(): boolean {
+    this.progress.add(Progress.calls, 1);
+    return this.progress.at(Progress.calls) % callsBetweenChecks === 0 && this.isOverLimit();
+  }
+
   private handleExit(exit: CpuExit): void {
     if (this.cpu.needsExactFlags) {
       this.finish({ kind: 'exact-flags-needed' });
@@ -223,7 +229,7 @@ export class Nt {
       case 'fuel':
         return;
       case 'fault':
-        this.exceptions.fromProcessor(exit);
+        if (!this.isCallTooMany()) this.exceptions.fromProcessor(exit);
         return;
       case 'unsupported':
         this.finish({
@@ -244,9 +250,7 @@ export class Nt {
   /** Control reached a host address. True: done, the guest goes on behind the call. */
   hostCall(): boolean {
     if (this.end.value !== undefined) return false;
-    this.progress.add(Progress.calls, 1);
-    // A loop of calls has few instructions, so its turns are long.
-    if (this.progress.at(Progress.calls) % callsBetweenChecks === 0 && this.isOverLimit()) return false;
+    if (this.isCallTooMany()) return false;
     return this.guard(() => this.enterHost()) === true && this.end.value === undefined;
   }
 
