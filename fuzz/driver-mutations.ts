@@ -41,20 +41,20 @@ interface Expectations {
   }[];
 }
 
-/** Drivers that are only large or slow. */
+/** Only large or slow. */
 const left = ['spin', 'recurse', 'poolbench'];
 
-/** Every run of the sample drivers, and the tour of each. */
+/** Every run of the sample drivers, the tour of each, and the driver that checks exceptions. */
 export function sampleOriginals(): Original[] {
   const { drivers } = JSON.parse(readFileSync('drivers/expected.json', 'utf8')) as Expectations;
-  return drivers
-    .filter(({ name }) => !left.includes(name))
-    .flatMap(({ name, sys, pdb, runs }) => {
+  const samples = drivers.filter(({ name }) => !left.includes(name));
+  return [...samples, { name: 'seh', sys: 'test/drivers/seh/seh.sys', pdb: null, runs: [] }].flatMap(
+    ({ name, sys, pdb, runs }) => {
       const bytes = new Uint8Array(readFileSync(sys));
       const symbols = pdb === null ? undefined : { name: pdb, bytes: new Uint8Array(readFileSync(pdb)) };
-      const tours = [undefined, ...runs.map(({ steps }) => steps).filter((steps) => steps.length > 0)];
+      const scenarios = [undefined, ...runs.map(({ steps }) => steps).filter((steps) => steps.length > 0)];
       const places = placesOf(bytes);
-      return tours.map((steps) => ({
+      return scenarios.map((steps) => ({
         name,
         bytes,
         pdb: symbols,
@@ -62,7 +62,8 @@ export function sampleOriginals(): Original[] {
         places,
         headers: { what: 'headers', start: 0, end: parsePe(bytes, name).sizeOfHeaders },
       }));
-    });
+    },
+  );
 }
 
 /** Sections without debug information, and what the data directories lead to. */
@@ -85,14 +86,16 @@ function placesOf(bytes: Uint8Array): Place[] {
     const start = section.rawOffset + rva - section.rva;
     places.push({ what: `directory ${index}`, start, end: Math.min(start + size, bytes.length) });
   }
-  // Half of the damage goes to code.
+  // Two thirds of the damage go to code: what goes elsewhere is often refused before anything runs.
   const code = places.filter(({ what }) => what === '.text' || what === 'INIT' || what === 'PAGE');
-  return [...places, ...Array.from({ length: places.length }, (_, index) => code[index % code.length] as Place)];
+  return [...places, ...Array.from({ length: places.length * 2 }, (_, index) => code[index % code.length] as Place)];
 }
 
 const interesting = [0, 1, 2, 7, 8, 0x7f, 0x80, 0xff, 0xfff, 0x1000, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_f800];
 /** Opcodes that change control flow, privilege or size: `ret call jmp jcc int3 int nop prefixes …`. */
-const opcodes = [0xc3, 0xe8, 0xe9, 0xeb, 0x74, 0x75, 0xcc, 0xcd, 0x90, 0x48, 0x0f, 0xf3, 0xf0, 0xff, 0x66, 0xfa, 0xf4, 0x50, 0xc9];
+const opcodes = [
+  0xc3, 0xe8, 0xe9, 0xeb, 0x74, 0x75, 0xcc, 0xcd, 0x90, 0x48, 0x0f, 0xf3, 0xf0, 0xff, 0x66, 0xfa, 0xf4, 0x50, 0xc9,
+];
 
 /** One damaged copy, and what was done. Every second one has its headers intact. */
 export function mutate(original: Original, random: Random, keepsHeaders: boolean): { bytes: Uint8Array; done: string } {
@@ -155,6 +158,42 @@ export function mutantOf(originals: readonly Original[], seed: number, number: n
   const random = new Random((Math.imul(seed, 0x9e37_79b1) + Math.imul(number, 7919)) | 0);
   const original = random.pick(originals);
   return { number, original, ...mutate(original, random, number % 2 === 0) };
+}
+
+/** A mutant that showed something, kept as what differs from the driver. */
+export interface KeptMutant {
+  /** What it showed. */
+  readonly why: string;
+  readonly driver: string;
+  /** Null: the tour. */
+  readonly steps: readonly string[] | null;
+  /** Length of the mutant's file, where it was cut. */
+  readonly bytes?: number;
+  /** Hexadecimal digits by file offset. */
+  readonly edits: Readonly<Record<string, string>>;
+}
+
+export function keep({ original, bytes }: Mutant, why: string): KeptMutant {
+  const edits: Record<string, string> = {};
+  let start = -1;
+  for (let at = 0; at <= bytes.length; at++) {
+    const differs = at < bytes.length && bytes[at] !== original.bytes[at];
+    if (differs && start < 0) start = at;
+    if (differs || start < 0) continue;
+    edits[start] = Buffer.from(bytes.subarray(start, at)).toString('hex');
+    start = -1;
+  }
+  const cut = bytes.length === original.bytes.length ? {} : { bytes: bytes.length };
+  return { why, driver: original.name, steps: original.steps?.map(({ text }) => text) ?? null, ...cut, edits };
+}
+
+export function mutantOfKept(originals: readonly Original[], kept: KeptMutant): Mutant {
+  const original = originals.find(({ name }) => name === kept.driver);
+  if (original === undefined) throw new Error(`no driver '${kept.driver}'`);
+  const bytes = original.bytes.slice(0, kept.bytes ?? original.bytes.length);
+  for (const [at, digits] of Object.entries(kept.edits)) bytes.set(Buffer.from(digits, 'hex'), Number(at));
+  const steps = kept.steps?.map(parseStep);
+  return { number: 0, original: { ...original, steps }, bytes, done: kept.why };
 }
 
 export const instructionLimit = 2_000_000;
