@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { KernelCaller } from '../../../test/kernel-caller.ts';
-import { sectionFlags } from '../../../test/pe-builder.ts';
+import { type Layout, sectionFlags } from '../../../test/pe-builder.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import { PageFlag } from '../../engine/memory/layout.ts';
 import { DRIVER_OBJECT } from '../structures/io.ts';
@@ -122,5 +122,26 @@ describe('MmIsDriverVerifying', () => {
     expect(t.call('MmIsDriverVerifying', driver)).toBe(1);
     expect(t.call('MmIsDriverVerifyingByAddress', vaAdd(t.image.base, 0x1000))).toBe(1);
     expect(t.call('MmIsDriverVerifyingByAddress', driver)).toBe(0);
+  });
+});
+
+describe('the stack cookie', () => {
+  /** A driver whose cookie, at the start of its code, is as the linker left it. */
+  const defaultCookie = [0x32, 0xa2, 0xdf, 0x2d, 0x99, 0x2b, 0, 0];
+  const withCookie = {
+    code: () => defaultCookie,
+    loadConfig: (at: Layout) => ({ 88: at.imageBase + BigInt(at.textRva) }),
+  };
+
+  it('is initialised when the image is loaded, with its upper 16 bits clear as the check of it wants', () => {
+    const cookies = Array.from({ length: 40 }, (_, seed) => {
+      const t = new KernelCaller({ seed }, withCookie);
+      return t.nt.memory.readU64(vaAdd(t.image.base, 0x1000));
+    });
+    for (const cookie of cookies) {
+      expect(cookie >> 48n).toBe(0n);
+      expect(cookie).not.toBe(0x2b99_2ddf_a232n);
+    }
+    expect(new Set(cookies).size).toBe(cookies.length);
   });
 });

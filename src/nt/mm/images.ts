@@ -235,7 +235,8 @@ export class Images {
     const rva = pe.loadConfig?.securityCookieRva;
     if (rva === undefined || view.getBigUint64(rva, true) !== defaultSecurityCookie) return;
     const high = BigInt(this.nt.random.u32() & 0xffff);
-    const cookie = (high << 32n) | BigInt(this.nt.random.u32() | 1);
+    // __security_check_cookie wants the upper 16 bits clear.
+    const cookie = (high << 32n) | BigInt((this.nt.random.u32() | 1) >>> 0);
     view.setBigUint64(rva, cookie, true);
   }
 
