@@ -326,3 +326,32 @@ describe('a breakpoint', () => {
     expect(addresses).toEqual([vaAdd(machine.entry, 5)]);
   });
 });
+
+describe('an import slot that is read as data', () => {
+  /** `mov rax, [rip+slot]` · `mov rax, [rax]` · `ret`: what a compiler makes of an imported variable. */
+  function driverThatReads(name: string): Uint8Array {
+    return buildPe({
+      imports: { 'ntoskrnl.exe': [name] },
+      code: (at) => {
+        const displacement = at.iat(name) - (at.textRva + 7);
+        const bytes = [0, 8, 16, 24].map((shift) => (displacement >> shift) & 0xff);
+        return [0x48, 0x8b, 0x05, ...bytes, 0x48, 0x8b, 0x00, 0xc3];
+      },
+    }).bytes;
+  }
+
+  it.each([
+    ['SeExports', 'ntoskrnl.exe!SeExports'],
+    ['IoCreateDevice', 'the code of ntoskrnl.exe!IoCreateDevice'],
+  ])('ends the life by name, not as a fault of the driver: %s', (name, reported) => {
+    const machine = load(driverThatReads(name), 'reader.sys');
+    runEntry(machine);
+    expect(machine.nt.end.value).toMatchObject({ kind: 'unsupported', what: 'export', name: reported });
+  });
+
+  it('gives exported data that the kernel has', () => {
+    const machine = load(driverThatReads('MmUserProbeAddress'), 'reader.sys');
+    runEntry(machine);
+    expect(machine.nt.end.value).toBeUndefined();
+  });
+});

@@ -114,9 +114,23 @@ export class Exceptions {
   }
 
   private pageFault(va: Va, access: Access, rip: Va, context: UnwindContext, isByKernel: boolean): void {
+    if (this.isImportAccess(va, rip)) return;
     const decision = Number.isNaN(va) ? protectionViolation : this.decide(va, access, rip, context, isByKernel);
     if (decision instanceof BugCheck) throw decision;
     this.raise(STATUS_ACCESS_VIOLATION, decision.information, context);
+  }
+
+  /**
+   * The driver took an import slot for data: an exported variable that this kernel lacks, or the code of a routine.
+   * Either is ours to lack, and no fault of the driver.
+   */
+  private isImportAccess(va: Va, rip: Va): boolean {
+    const { nt } = this;
+    const thunk = nt.entries.containingEver(va);
+    if (thunk?.kind !== 'thunk' || !thunk.image.isLoaded) return false;
+    const name = thunk.target === undefined ? thunk.importName : `the code of ${thunk.importName}`;
+    nt.finish({ kind: 'unsupported', what: 'export', name, site: rip, stack: nt.currentStack() });
+    return true;
   }
 
   private decide(
