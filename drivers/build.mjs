@@ -219,9 +219,12 @@ function expectations() {
         symbols: sample.compiler === 'clang' ? 'PDB' : 'DWARF',
         twin: sample.twin,
         runs: sample.runs.map((run) => {
-          const leaks = declared.filter(
-            ({ runs }) => run.verdict === 'violation' && (runs === null || runs.includes(run.name)),
-          );
+          // A run may say itself what each of the declared leaks comes to.
+          const amountOf = run.amounts ?? ((_, runs) => (runs === null || runs.includes(run.name) ? {} : null));
+          const leaks = declared.flatMap(({ runs, leak }) => {
+            const amount = run.verdict === 'violation' ? amountOf(leak, runs) : null;
+            return amount === null ? [] : [{ leak: { ...leak, ...amount } }];
+          });
           const counted = leaks.filter(({ leak }) => countedKinds.includes(leak.kind));
           const allocations = counted.reduce((sum, { leak }) => sum + leak.count, 0);
           return {
@@ -234,7 +237,12 @@ function expectations() {
             })),
             verdict: run.verdict,
             driverEntryStatus: run.driverEntryStatus === undefined ? '0x00000000' : run.driverEntryStatus,
-            bugCheck: run.bugCheck ?? (counted.length === 0 ? null : { code: '0xC4', parameter1: '0x62', allocations }),
+            bugCheck:
+              run.bugCheck !== undefined
+                ? run.bugCheck
+                : counted.length === 0
+                  ? null
+                  : { code: '0xC4', parameter1: '0x62', allocations },
             leaks: leaks.map(({ leak }) => leak),
           };
         }),

@@ -43,6 +43,8 @@ const trialInstructions = 20_000_000;
 /** What a trial that pends gets before it is cancelled. */
 const trialWait = parseStep('wait 10ms');
 const cancelTrial = parseStep('cancel');
+/** Requests that a reason names. */
+const mostNamed = 4;
 
 export class Life {
   private readonly nt: Nt;
@@ -103,6 +105,12 @@ export class Life {
   /** Whether the driver had a device when DriverEntry returned. */
   get madeDevices(): boolean {
     return this.state.madeDevices;
+  }
+
+  /** The step that the life is at, as text; undefined if that is none of the scenario's. */
+  get currentStep(): string | undefined {
+    const act = this.state.plan[this.state.index];
+    return act !== undefined && 'text' in act && act.verb !== 'unload' ? act.text : undefined;
   }
 
   /** Goes on from where the life stands until it is over. */
@@ -321,8 +329,10 @@ export class Life {
 
   private stuck(act: Act, result: RunResult): void {
     if (this.state.stage === 'waiting') {
-      const requests = this.state.pending.map(({ stepIndex }) => `'${this.state.results[stepIndex]?.text}'`);
-      const why = requests.length === 0 ? '' : `; still pending: ${requests.join(', ')}`;
+      const texts = this.state.pending.map(({ stepIndex }) => `'${this.state.results[stepIndex]?.text}'`);
+      const requests = [...new Set(texts)];
+      const more = requests.length > mostNamed ? ` and ${requests.length - mostNamed} more` : '';
+      const why = requests.length === 0 ? '' : `; still pending: ${requests.slice(0, mostNamed).join(', ')}${more}`;
       const what =
         act.verb === 'departure'
           ? 'the device was not removed: Windows does not remove it while a file is open on it'
@@ -333,7 +343,9 @@ export class Life {
     const what = 'text' in act ? `the step '${act.text}'` : (nameOfAct[act.verb] ?? 'the end of the process');
     const why =
       result === 'deadline'
-        ? 'did not end within ten virtual minutes'
+        ? 'isTrial' in act
+          ? 'blocks its thread'
+          : 'did not end within ten virtual minutes'
         : 'waits for something that nothing left to run can bring';
     this.giveUp(`${what} ${why}`, true);
   }

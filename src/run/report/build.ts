@@ -42,6 +42,8 @@ export function buildReport(machine: Machine): Report {
   if (life.state.tour !== undefined && life.madeDevices) {
     notes.push(tourNote(machine));
   }
+  if (end !== undefined && life.currentStep !== undefined)
+    notes.push(`the run ended in the step '${life.currentStep}'`);
   return {
     schema: 1,
     driver: {
@@ -79,13 +81,14 @@ export function buildReport(machine: Machine): Report {
 }
 
 /** What was done without steps. */
-function tourNote({ life }: Machine): string {
+function tourNote({ life, nt }: Machine): string {
   const { tour, results } = life.state;
   const done = 'no steps were given: the devices were opened, read, written and closed';
   if (tour === undefined || tour.codes === 0) {
     return `${done}; no control code was found in the dispatch routine (give requests with --do)`;
   }
-  const sent = results.filter(({ text }) => text.startsWith('ioctl ')).length;
+  const unanswered = nt.end.value === undefined || life.currentStep === undefined ? [] : [{ text: life.currentStep }];
+  const sent = [...results, ...unanswered].filter(({ text }) => text.startsWith('ioctl ')).length;
   const codes = tour.codes === 1 ? 'the control code' : `the ${tour.codes} control codes`;
   const requests = sent === 1 ? '1 request' : `${sent} requests`;
   return `${done}; ${codes} found in the dispatch routine ${tour.codes === 1 ? 'was' : 'were'} tried with ${requests} (steps of your own: --do)`;

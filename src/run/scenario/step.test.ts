@@ -37,7 +37,7 @@ describe('parseStep', () => {
     const bytes = (text: string): unknown => parseStep(`write ${text}`);
     const noise = bytes('noise:64:7');
     expect(noise).toMatchObject({ input: [{ bytes: expect.objectContaining({ length: 64 }) }] });
-    expect(bytes(' noise:64:7')).toEqual(noise);
+    expect(bytes('noise:64:7')).toEqual(noise);
     expect(bytes('noise:64:8')).not.toMatchObject({ input: (noise as { input: unknown }).input });
     const [part] = (noise as { input: { bytes: Uint8Array }[] }).input;
     expect(new Set(part?.bytes).size).toBeGreaterThan(40);
