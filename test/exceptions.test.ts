@@ -276,7 +276,7 @@ describe('unhandled exceptions', () => {
   it('0x3B in a system call', () => {
     const { bugCheck, image, nt } = stop([...movRax(userHole), ...readRax], 'requester');
     expect(bugCheck.code).toBe(0x3b);
-    expect(parameters(bugCheck).slice(0, 2)).toEqual([0xffff_ffff_c000_0005n, address(image)]);
+    expect(parameters(bugCheck).slice(0, 2)).toEqual([0xc000_0005n, address(image)]);
     expect(CONTEXT.Rip.get(nt.memory, bugCheck.parameters[2] as Va)).toBe(address(image));
   });
 

@@ -29,7 +29,8 @@ export function unhandledException(nt: Nt, end: StackEnd | undefined, record: Va
     return new BugCheck(0x7e, [signExtended(status), address, record, context], `${what} in a system thread`);
   }
   if (end === 'thread')
-    return new BugCheck(0x3b, [signExtended(status), address, context, 0], `${what} in a system call`);
+    // Unlike the other two, 0x3B shows the code zero-extended.
+    return new BugCheck(0x3b, [status >>> 0, address, context, 0], `${what} in a system call`);
   const information = EXCEPTION_RECORD.ExceptionInformation.at(record);
   const parameters = [memory.readU64(information), memory.readU64(vaAdd(information, 8))] as const;
   return new BugCheck(0x1e, [signExtended(status), address, ...parameters], what);
