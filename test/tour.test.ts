@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { defaultFlags, parseStep, type Report, verify } from '../src/index.ts';
+import { Machine, type MachineSnapshot } from '../src/run/machine.ts';
+import { buildReport } from '../src/run/report/build.ts';
 import { repository } from './end-to-end.ts';
 
 function run(path: string, options: { readonly seed?: number; readonly steps?: readonly string[] } = {}): Report {
@@ -49,6 +51,27 @@ describe('a plain run', () => {
     const { seed: _, ...tour } = run(sample('leaky-mailbox')).scenario;
     const repeated = run(sample('leaky-mailbox'), { steps: tour.steps.map(({ step }) => step) });
     expect(repeated).toMatchObject({ scenario: tour, verdict: 'violation', leaks: [{ tag: 'Mail' }] });
+  });
+
+  it('goes on from a snapshot', () => {
+    const path = sample('leaky-mailbox');
+    const driver = { name: basename(path), path: null, bytes: new Uint8Array(readFileSync(join(repository, path))) };
+    const machine = (): Machine =>
+      new Machine({ driver, symbolFiles: [], steps: undefined, flags: defaultFlags, seed: 1, instructionLimit: 1e9 });
+    const first = machine();
+    const snapshots: MachineSnapshot[] = [];
+    let calls = 0;
+    first.nt.events.on('exportCalled', () => {
+      if (calls++ % 16 === 0) snapshots.push(first.snapshot());
+    });
+    first.run();
+    expect(snapshots.length).toBeGreaterThan(4);
+    for (const snapshot of snapshots) {
+      const second = machine();
+      second.restore(snapshot);
+      second.run();
+      expect(buildReport(second)).toEqual(buildReport(first));
+    }
   });
 
   it('is no longer for many codes', () => {
