@@ -17,8 +17,8 @@ export interface RoutineEntry {
   readonly module: KernelModuleName;
   readonly routine: Routine;
   readonly va: Va;
-  /** Filled in by verifier options. */
-  readonly hooks: RoutineHooks[];
+  /** Added to with {@link HostEntries.hook}. */
+  readonly hooks: readonly RoutineHooks[];
 }
 
 export interface ResumeEntry {
@@ -44,7 +44,10 @@ export type HostEntry = RoutineEntry | ResumeEntry | ThunkEntry;
 /** What a verifier option does around a routine of the kernel. `before` may answer in the routine's place. */
 export interface RoutineHooks {
   readonly before?: (nt: Nt, call: Call) => Outcome | typeof proceed;
-  /** After the body returned a value (not after it blocked or called the guest). */
+  /**
+   * After the routine returned a value; not after it raised or met what is not supported. Only for routines that answer
+   * at once: one that has called the guest or waited no longer has its arguments, and gives an event instead.
+   */
   readonly after?: (nt: Nt, call: Call, result: Outcome) => void;
 }
 
@@ -100,6 +103,17 @@ export class HostEntries {
   /** A routine of the kernel by name, exported or not. */
   routine(name: string): RoutineEntry | undefined {
     return this.routinesByName.get(name);
+  }
+
+  /** Puts hooks around a routine. `after` is refused for routines that go on at resume points. */
+  hook(name: string, hooks: RoutineHooks): void {
+    const entry = this.routinesByName.get(name);
+    assert(entry, `the kernel has no routine ${name}`);
+    assert(
+      hooks.after === undefined || entry.routine.resume === undefined,
+      `${name} takes steps before it answers: a hook behind it would not see the result`,
+    );
+    (entry.hooks as RoutineHooks[]).push(hooks);
   }
 
   routineVa(name: string): Va {

@@ -294,8 +294,16 @@ export class Nt {
       if (instead !== proceed) return instead;
     }
     const outcome = routine.body(this, readArguments(routine.params, call) as never, call);
-    if (!isAction(outcome)) for (const hook of hooks) hook.after?.(this, call, outcome);
+    if (hooks.length > 0) this.runAfter(target, call, outcome);
     return outcome;
+  }
+
+  private runAfter({ name, hooks }: RoutineEntry, call: Call, outcome: Outcome): void {
+    for (const { after } of hooks) {
+      if (after === undefined) continue;
+      if (!isAction(outcome)) after(this, call, outcome);
+      else assert(outcome.action !== 'wait', `${name} waits: a hook behind it would not see the result`);
+    }
   }
 
   /** Carries out what a routine's body (or resume point) answered. */

@@ -2,7 +2,6 @@
  * The rules on the pool calls of a verified driver (automatic-checks.md of the WDK docs, bug check 0xC4 page). A call
  * that breaks one stops the machine before the pool sees it: with 0xC4 where an unverified driver meets 0xC2 or nothing.
  */
-import { assert } from '../../base/errors.ts';
 import type { Va } from '../../base/va.ts';
 import { pageSize } from '../../engine/memory/layout.ts';
 import { BugCheck, type BugCheckParameter } from '../../nt/declare/bug-check.ts';
@@ -89,9 +88,7 @@ export class PoolCalls {
   }
 
   private before(name: string, check: (call: Call) => void): void {
-    const entry = this.nt.entries.routine(name);
-    assert(entry, `the kernel has no ${name}`);
-    entry.hooks.push({
+    this.nt.entries.hook(name, {
       before: (_nt, call) => {
         if (call.image !== undefined && this.options.isVerified(call.image)) check(call);
         return proceed;

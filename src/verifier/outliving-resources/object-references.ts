@@ -59,7 +59,7 @@ export class ObjectReferences {
       this.after(name, (image, call) => this.take(image, nt.memory.readVa(argument(call, index))));
     }
     for (const [name, index] of Object.entries(droppedByArgument)) {
-      nt.entries.routine(name)?.hooks.push({
+      nt.entries.hook(name, {
         before: (_nt, call) => {
           this.drop(call, argument(call, index));
           return proceed;
@@ -73,7 +73,7 @@ export class ObjectReferences {
   }
 
   private after(name: string, body: (image: KernelImage, call: Call, result: Outcome) => void): void {
-    this.nt.entries.routine(name)?.hooks.push({
+    this.nt.entries.hook(name, {
       after: (_nt, call, result) => {
         const isStatus = this.nt.entries.routine(name)?.routine.returns === 'NTSTATUS';
         if (call.image !== undefined && (!isStatus || ntSuccess(Number(result)))) body(call.image, call, result);
