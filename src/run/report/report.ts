@@ -30,6 +30,7 @@ export type LeakKind =
   | 'irp'
   | 'workitem'
   | 'string'
+  | 'completion-context'
   | 'device'
   | 'symbolic-link'
   | 'handle'

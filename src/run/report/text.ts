@@ -120,7 +120,7 @@ function leakLine(leak: Leak): string {
 }
 
 /** What Verifier counts as pool allocations; the other kinds are resources of other sorts. */
-const countedKinds: readonly LeakKind[] = ['pool', 'mdl', 'irp', 'workitem', 'string'];
+const countedKinds: readonly LeakKind[] = ['pool', 'mdl', 'irp', 'workitem', 'string', 'completion-context'];
 
 /** `3 allocations, 193 bytes and 1 other resource` */
 function totalOf(leaks: readonly Leak[]): string {

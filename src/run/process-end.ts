@@ -1,0 +1,60 @@
+/** What the end of the requesting process does: cancels what pends, waits for it, closes every handle. */
+import type { Nt } from '../nt/nt.ts';
+import { ntSuccess, statusText } from '../nt/ntstatus.ts';
+import type { LifeRecord } from './life-record.ts';
+import type { Act } from './life-state.ts';
+
+/** So long a thread that ends waits for its cancelled requests: five minutes. */
+const cancelPatience100ns = 3_000_000_000;
+
+export class ProcessEnd {
+  private readonly nt: Nt;
+  private readonly life: LifeRecord;
+
+  constructor(nt: Nt, life: LifeRecord) {
+    this.nt = nt;
+    this.life = life;
+  }
+
+  begin(): void {
+    this.life.insert(this.acts());
+    this.life.next();
+  }
+
+  private acts(): readonly Act[] {
+    const { pending } = this.life.state;
+    const files = this.life.state.files.map((file, index) => ({ ...file, name: file.name ?? `handle${index + 1}` }));
+    this.life.change({ files });
+    const acts: Act[] = [];
+    for (const { name, handle } of files) {
+      if (pending.some((request) => request.handle === handle))
+        acts.push({ verb: 'cancel', text: `cancel ${name}`, target: name });
+    }
+    if (pending.length > 0) acts.push({ verb: 'end-of-requests' });
+    for (const { name } of files) acts.push({ verb: 'close', text: `close ${name}`, target: name });
+    acts.push({ verb: 'end-of-handles' });
+    return acts;
+  }
+
+  cancelRequests(): void {
+    this.life.call(this.nt.scheduler.requester, 'IopCancelThreadIo', []);
+    this.life.change({ deadline: this.nt.clock.interruptTime + cancelPatience100ns });
+  }
+
+  /** Handles that drivers made in the process (and its events) go with it, one after the other. */
+  closeNextHandle(): void {
+    const { objects, scheduler } = this.nt;
+    const { process } = scheduler.thread(scheduler.requester);
+    for (const { handle, isKernelHandle, process: owner } of objects.allHandles()) {
+      if (isKernelHandle || owner !== process) continue;
+      this.life.call(scheduler.requester, 'NtClose', [handle]);
+      return;
+    }
+    this.life.next();
+  }
+
+  handleClosed(status: number): void {
+    if (ntSuccess(status)) this.life.change({ stage: 'begin' });
+    else this.life.giveUp(`a handle of the process could not be closed at its end (${statusText(status)})`);
+  }
+}

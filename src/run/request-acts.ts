@@ -1,0 +1,149 @@
+/** What the requesting process does: opens, requests, cancels, closes. */
+import { assert } from '../base/errors.ts';
+import type { Nt } from '../nt/nt.ts';
+import { ntSuccess, STATUS_INVALID_HANDLE, STATUS_PENDING, STATUS_SUCCESS } from '../nt/ntstatus.ts';
+import { IO_STATUS_BLOCK } from '../nt/structures/io.ts';
+import type { LifeRecord } from './life-record.ts';
+import type { OpenFile, SentRequest } from './life-state.ts';
+import { noBytes, Requester, type RequestStep } from './requester.ts';
+import { parseStep, type Step } from './scenario/step.ts';
+import type { Trial } from './scenario/tour.ts';
+
+/** A trial may block its thread for as long as 32 bits of milliseconds are: what a driver reads from its input. */
+const trialPatience100ns = 0x1_0000_0000 * 10_000;
+/** As long as the driver's timers do not need more instructions than this meanwhile. */
+const trialInstructions = 20_000_000;
+/** What a trial that pends gets before it is cancelled. */
+const trialWait = parseStep('wait 10ms');
+const cancelTrial = parseStep('cancel');
+
+export class RequestActs {
+  private readonly nt: Nt;
+  private readonly life: LifeRecord;
+  private readonly requester: Requester;
+
+  constructor(nt: Nt, life: LifeRecord) {
+    this.nt = nt;
+    this.life = life;
+    this.requester = new Requester(nt);
+  }
+
+  // ---- open and close
+
+  open(path: string): void {
+    this.life.change({ handleAt: this.requester.open(path) });
+    this.life.called();
+  }
+
+  opened(act: Step & { readonly verb: 'open' }, status: number): void {
+    const { files, handleAt } = this.life.state;
+    if (ntSuccess(status)) {
+      const handle = this.nt.memory.readI64AsNumber(handleAt);
+      this.life.change({ files: [...files, { name: act.name, handle }] });
+    }
+    this.life.answer(act.text, status);
+  }
+
+  close(act: Step & { readonly verb: 'close' }): void {
+    const file = this.fileFor(act.target);
+    if (file === undefined) this.life.answer(act.text, STATUS_INVALID_HANDLE);
+    else this.life.call(this.nt.scheduler.requester, 'NtClose', [file.handle]);
+  }
+
+  closed(act: Step & { readonly verb: 'close' }, status: number): void {
+    const file = this.fileFor(act.target);
+    this.life.change({ files: this.life.state.files.filter((open) => open !== file) });
+    this.life.answer(act.text, status);
+  }
+
+  private fileFor(target: string | undefined): OpenFile | undefined {
+    const { files } = this.life.state;
+    return target === undefined ? files[files.length - 1] : [...files].reverse().find(({ name }) => name === target);
+  }
+
+  makeEvent(name: string | undefined, text: string): void {
+    const { handle } = this.requester.createEvent();
+    this.life.change({ events: [...this.life.state.events, { name: name ?? 'event', handle }] });
+    this.life.answer(text, STATUS_SUCCESS);
+  }
+
+  // ---- requests
+
+  send(act: RequestStep | Trial): void {
+    const file = this.fileFor(act.target);
+    if (file === undefined) {
+      this.life.answer(act.text, STATUS_INVALID_HANDLE);
+      return;
+    }
+    const request = this.requester.send(act, file.handle, (name) => this.handleNamed(name));
+    this.life.change({
+      request: { ...request, stepIndex: this.life.state.results.length, sentAt: this.nt.clock.interruptTime },
+      retiredLimit: this.nt.cpu.retired + trialInstructions,
+    });
+    this.life.called();
+  }
+
+  /** A named event's or file's handle; 0 if nothing has the name. */
+  private handleNamed(name: string): number {
+    const { events, files } = this.life.state;
+    return [...events, ...files].find((named) => named.name === name)?.handle ?? 0;
+  }
+
+  /** The system service returned: the request is done, or it pends. */
+  sent(act: RequestStep | Trial, status: number): void {
+    const { request, results, pending } = this.life.state;
+    assert(request, 'a request was sent');
+    if (status !== STATUS_PENDING) {
+      const { information, output } =
+        status >>> 30 === 3 ? { information: 0, output: noBytes } : this.requester.resultOf(request);
+      this.life.answer(act.text, status, information, output);
+      return;
+    }
+    const isTrial = 'isTrial' in act;
+    const text = isTrial ? `${act.text} async` : act.text;
+    this.life.change({
+      results: [...results, { text, status, information: 0, output: noBytes }],
+      pending: [...pending, request],
+    });
+    if (isTrial) this.life.insert([trialWait, cancelTrial]);
+    if (act.isAsync || isTrial) this.life.next();
+    else this.life.change({ stage: 'completing', deadline: this.life.inPatience });
+  }
+
+  isComplete(request: SentRequest): boolean {
+    return this.requester.isComplete(request);
+  }
+
+  /** Whether a trial that blocks its thread is waited for still longer. */
+  get mayBlockOn(): boolean {
+    const { stage, deadline, request, retiredLimit } = this.life.state;
+    if (stage !== 'calling' || request === undefined || !('isTrial' in this.life.act)) return false;
+    return deadline < request.sentAt + trialPatience100ns && this.nt.cpu.retired < retiredLimit;
+  }
+
+  /** Takes the results of requests that completed. */
+  collect(): void {
+    const { pending, results: before } = this.life.state;
+    const done = pending.filter((request) => this.requester.isComplete(request));
+    if (done.length === 0) return;
+    const results = before.slice();
+    for (const request of done) {
+      const result = results[request.stepIndex];
+      assert(result, 'a request belongs to a step');
+      results[request.stepIndex] = { text: result.text, ...this.requester.resultOf(request) };
+    }
+    this.life.change({ results, pending: pending.filter((request) => !done.includes(request)) });
+  }
+
+  cancel(target: string | undefined): void {
+    const file = this.fileFor(target);
+    if (file === undefined) {
+      this.life.answer(this.life.textOfAct, STATUS_INVALID_HANDLE);
+      return;
+    }
+    this.life.call(this.nt.scheduler.requester, 'NtCancelIoFile', [
+      file.handle,
+      this.nt.userMemory.allocate(IO_STATUS_BLOCK.sizeBytes),
+    ]);
+  }
+}

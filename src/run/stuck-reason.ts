@@ -1,0 +1,30 @@
+/** Why a life could not go on, in words. */
+import type { RunResult } from '../nt/nt.ts';
+import type { Act, LifeState } from './life-state.ts';
+
+const nameOfAct: Readonly<Record<string, string>> = {
+  load: 'DriverEntry',
+  arrival: 'the arrival of the device (AddDevice, IRP_MN_START_DEVICE)',
+  departure: 'the removal of the device',
+};
+/** Requests that a reason names. */
+const mostNamed = 4;
+
+/** `result`: how the machine came to a stand. */
+export function stuckReason(state: LifeState, act: Act, result: RunResult): string {
+  if (state.stage === 'waiting') return waitingReason(state, act);
+  const what = 'text' in act ? `the step '${act.text}'` : (nameOfAct[act.verb] ?? 'the end of the process');
+  if (result !== 'deadline') return `${what} waits for something that nothing left to run can bring`;
+  return `${what} ${'isTrial' in act ? 'blocks its thread' : 'did not end within ten virtual minutes'}`;
+}
+
+function waitingReason({ pending, results }: LifeState, act: Act): string {
+  const requests = [...new Set(pending.map(({ stepIndex }) => `'${results[stepIndex]?.text}'`))];
+  const more = requests.length > mostNamed ? ` and ${requests.length - mostNamed} more` : '';
+  const why = requests.length === 0 ? '' : `; still pending: ${requests.slice(0, mostNamed).join(', ')}${more}`;
+  const what =
+    act.verb === 'departure'
+      ? 'the device was not removed: Windows does not remove it while a file is open on it'
+      : 'DriverUnload was not called: Windows does not call it while a file is open on a device of the driver, or a device is attached to one';
+  return `${what}${why}`;
+}
