@@ -1,5 +1,6 @@
-// Builds the sample drivers: `node drivers/build.mjs [NAME…]` replaces the committed files, `--out DIR` writes elsewhere,
-// `--expected` writes expected.json only (no compiler needed), `--toolchain` prints the versions found.
+// Builds the sample drivers: `node drivers/build.mjs [NAME…]` replaces the committed files of those samples or pairs (or of
+// all), with what expected.json says of them, and the table in README.md; `--out DIR` writes elsewhere, `--expected`
+// compiles nothing, `--toolchain` prints the versions found.
 //
 // The bytes depend on the compilers and headers only (toolchain.json has the versions of the committed files), not on
 // where the repository or the temporary folder lies: each driver is compiled in a folder of its own with relative names.
@@ -18,7 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { samples } from './samples.mjs';
+import { rows, samples } from './samples.mjs';
 
 const drivers = dirname(fileURLToPath(import.meta.url));
 const repository = dirname(drivers);
@@ -203,52 +204,80 @@ function leaksOf(sample) {
 }
 
 /** Leaks that Verifier counts at unload; the others stop nothing. */
-const countedKinds = ['pool', 'mdl', 'irp', 'workitem', 'string'];
+const countedKinds = ['pool', 'mdl', 'irp', 'workitem', 'string', 'completion-context'];
 
-/** expected.json: what each run must show. */
-function expectations() {
+/** What each run of a sample must show. */
+function expectationsOf(sample) {
+  const declared = leaksOf(sample);
   return {
-    about:
-      'Written by drivers/build.mjs from samples.mjs and the leak comments in the sources. Empty steps: no --do. null: not checked; a step whose status is null is not answered.',
-    drivers: samples.map((sample) => {
-      const declared = leaksOf(sample);
+    name: sample.name,
+    sys: `${folderOf(sample)}/${sample.name}.sys`,
+    pdb: sample.compiler === 'clang' ? `${folderOf(sample)}/${sample.name}.pdb` : null,
+    symbols: sample.compiler === 'clang' ? 'PDB' : 'DWARF',
+    twin: sample.twin,
+    runs: sample.runs.map((run) => {
+      // A run may say itself what each of the declared leaks comes to.
+      const amountOf = run.amounts ?? ((_, runs) => (runs === null || runs.includes(run.name) ? {} : null));
+      const leaks = declared.flatMap(({ runs, leak }) => {
+        const amount = run.verdict === 'violation' ? amountOf(leak, runs) : null;
+        return amount === null ? [] : [{ ...leak, ...amount }];
+      });
+      const counted = leaks.filter(({ kind }) => countedKinds.includes(kind));
+      const allocations = counted.reduce((sum, { count }) => sum + count, 0);
       return {
-        name: sample.name,
-        sys: `${folderOf(sample)}/${sample.name}.sys`,
-        pdb: sample.compiler === 'clang' ? `${folderOf(sample)}/${sample.name}.pdb` : null,
-        symbols: sample.compiler === 'clang' ? 'PDB' : 'DWARF',
-        twin: sample.twin,
-        runs: sample.runs.map((run) => {
-          // A run may say itself what each of the declared leaks comes to.
-          const amountOf = run.amounts ?? ((_, runs) => (runs === null || runs.includes(run.name) ? {} : null));
-          const leaks = declared.flatMap(({ runs, leak }) => {
-            const amount = run.verdict === 'violation' ? amountOf(leak, runs) : null;
-            return amount === null ? [] : [{ leak: { ...leak, ...amount } }];
-          });
-          const counted = leaks.filter(({ leak }) => countedKinds.includes(leak.kind));
-          const allocations = counted.reduce((sum, { leak }) => sum + leak.count, 0);
-          return {
-            name: run.name,
-            steps: run.steps.map((step) => ({
-              step: step.step,
-              status: step.status,
-              information: step.information ?? null,
-              output: step.output ?? null,
-            })),
-            verdict: run.verdict,
-            driverEntryStatus: run.driverEntryStatus === undefined ? '0x00000000' : run.driverEntryStatus,
-            bugCheck:
-              run.bugCheck !== undefined
-                ? run.bugCheck
-                : counted.length === 0
-                  ? null
-                  : { code: '0xC4', parameter1: '0x62', allocations },
-            leaks: leaks.map(({ leak }) => leak),
-          };
-        }),
+        name: run.name,
+        steps: run.steps.map((step) => ({
+          step: step.step,
+          status: step.status,
+          information: step.information ?? null,
+          output: step.output ?? null,
+        })),
+        verdict: run.verdict,
+        driverEntryStatus: run.driverEntryStatus === undefined ? '0x00000000' : run.driverEntryStatus,
+        bugCheck:
+          run.bugCheck !== undefined
+            ? run.bugCheck
+            : counted.length === 0
+              ? null
+              : { code: '0xC4', parameter1: '0x62', allocations },
+        leaks,
       };
     }),
   };
+}
+
+/** expected.json, sorted by name; what it says of other samples than `chosen` stays. */
+function expectations(file, chosen) {
+  const present = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).drivers : [];
+  const drivers = samples.flatMap((sample) =>
+    chosen.includes(sample) ? [expectationsOf(sample)] : present.filter(({ name }) => name === sample.name),
+  );
+  return {
+    about:
+      'Written by drivers/build.mjs from runs/ and the leak comments in the sources. Empty steps: no --do. null: not checked; a step whose status is null is not answered.',
+    drivers,
+  };
+}
+
+const TABLE = ['| driver | what leaks, and when | seen with |', '| --- | --- | --- |'];
+
+/** README.md with a row for each file of runs/ in its table. */
+function readme() {
+  const lines = readFileSync(join(drivers, 'README.md'), 'utf8').split('\n');
+  const first = lines.indexOf(TABLE[0]);
+  const after = lines.findIndex((line, index) => index > first && !line.startsWith('|'));
+  return [...lines.slice(0, first), ...TABLE, ...rows, ...lines.slice(after)].join('\n');
+}
+
+/** The samples that the arguments name, by their own names or their pairs'; all if they name none. */
+function choose(names) {
+  const unknown = names.find((name) => !samples.some((sample) => isNamed(sample, name)));
+  if (unknown !== undefined) throw new Error(`no sample is called ${unknown}`);
+  return samples.filter((sample) => names.length === 0 || names.some((name) => isNamed(sample, name)));
+}
+
+function isNamed(sample, name) {
+  return [name, `leaky-${name}`, `clean-${name}`].includes(sample.name);
 }
 
 function main(args) {
@@ -259,13 +288,14 @@ function main(args) {
   const at = args.indexOf('--out');
   const out = at === -1 ? repository : args[at + 1];
   mkdirSync(join(out, 'drivers'), { recursive: true });
-  writeFileSync(join(out, 'drivers/expected.json'), `${JSON.stringify(expectations(), null, 2)}\n`);
+  const names = args.filter((arg, i) => !arg.startsWith('--') && args[i - 1] !== '--out');
+  const chosen = choose(names);
+  const expected = join(out, 'drivers/expected.json');
+  writeFileSync(expected, `${JSON.stringify(expectations(expected, chosen), null, 2)}\n`);
+  writeFileSync(join(out, 'drivers/README.md'), readme());
   if (args.includes('--expected')) return;
-  const only = args.filter((arg, i) => !arg.startsWith('--') && args[i - 1] !== '--out');
-  for (const sample of samples) {
-    if (only.length === 0 || only.includes(sample.name)) console.log(build(sample, out).join('\n'));
-  }
-  if (only.length === 0)
+  for (const sample of chosen) console.log(build(sample, out).join('\n'));
+  if (names.length === 0)
     writeFileSync(join(out, 'drivers/toolchain.json'), `${JSON.stringify(toolchain(), null, 2)}\n`);
 }
 

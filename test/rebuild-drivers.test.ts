@@ -31,10 +31,18 @@ describe('sample drivers', () => {
   });
   afterAll(() => rmSync(out, { recursive: true, force: true }));
 
-  it('expected.json says what the sources declare', () => {
+  it('expected.json says what the sources declare, and the table in README.md what the runs do', () => {
     execFileSync(process.execPath, [builder, '--expected', '--out', out]);
-    const path = 'drivers/expected.json';
-    expect(readFileSync(join(repository, path), 'utf8')).toBe(readFileSync(join(out, path), 'utf8'));
+    for (const path of ['drivers/expected.json', 'drivers/README.md'])
+      expect(readFileSync(join(repository, path), 'utf8')).toBe(readFileSync(join(out, path), 'utf8'));
+  });
+
+  it('build.mjs NAME touches nothing else in expected.json', () => {
+    const part = join(out, 'part');
+    execFileSync(process.execPath, [builder, '--expected', '--out', part, 'mailbox']);
+    execFileSync(process.execPath, [builder, '--expected', '--out', part, 'clean-beacon']);
+    const { drivers } = JSON.parse(readFileSync(join(part, 'drivers/expected.json'), 'utf8')) as Expectations;
+    expect(drivers.map(({ sys }) => sys.split('/')[1])).toEqual(['clean-beacon', 'clean-mailbox', 'leaky-mailbox']);
   });
 
   const why = differences.length === 0 ? '' : ` (skipped: ${differences.join('; ')})`;

@@ -1,0 +1,36 @@
+// What the files of runs/ are written with.
+
+/** Little-endian bytes of a value, as hexadecimal digits. */
+export function le(value, bytes) {
+  const buffer = Buffer.alloc(8);
+  buffer.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)));
+  return buffer.subarray(0, bytes).toString('hex');
+}
+
+/** Digits of a text's bytes: one a character, or as UTF-16. */
+export const ascii = (text) => Buffer.from(text, 'latin1').toString('hex');
+export const utf16 = (text) => Buffer.from(text, 'utf16le').toString('hex');
+
+export const ACCESS_VIOLATION = '0xC0000005';
+export const BUFFER_TOO_SMALL = '0xC0000023';
+export const CANCELLED = '0xC0000120';
+export const CRC_ERROR = '0xC000003F';
+export const DELETE_PENDING = '0xC0000056';
+export const DEVICE_CONFIGURATION_ERROR = '0xC0000182';
+export const DEVICE_NOT_READY = '0xC00000A3';
+export const INSUFFICIENT_RESOURCES = '0xC000009A';
+export const INVALID_DEVICE_REQUEST = '0xC0000010';
+export const INVALID_PARAMETER = '0xC000000D';
+export const NOT_FOUND = '0xC0000225';
+export const NOT_SUPPORTED = '0xC00000BB';
+export const NO_MORE_ENTRIES = '0x8000001A';
+export const OBJECT_NAME_NOT_FOUND = '0xC0000034';
+export const QUERY_VETOED = '0x80000028';
+export const SUCCESS = '0x00000000';
+export const TIMEOUT = '0x00000102';
+
+/** A step and what it answers; status null: the machine stops before it answers. */
+export const step = (text, status = SUCCESS, information, output) => ({ step: text, status, information, output });
+
+/** A run: `do` empty means that no `--do` is given. */
+export const run = (name, verdict, steps = [], more = {}) => ({ name, verdict, steps, ...more });
