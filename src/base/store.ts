@@ -5,6 +5,7 @@
 import { assert } from './errors.ts';
 import { StoreNumbers } from './store-numbers.ts';
 import { StoreQueue } from './store-queue.ts';
+import { StoreTable } from './store-table.ts';
 
 /** What one store held at a snapshot: opaque to everyone but the store. */
 type Saved = unknown;
@@ -39,6 +40,11 @@ export class Stores {
 
   queue(name: string): StoreQueue {
     return this.add(name, new StoreQueue());
+  }
+
+  /** Rows of `words` 32-bit numbers, found by the first. */
+  table(name: string, words: number): StoreTable {
+    return this.add(name, new StoreTable(words));
   }
 
   snapshot(): StoresSnapshot {

@@ -114,6 +114,8 @@ export class Nt {
   readonly resources: Resources;
   readonly lookasides: Lookasides;
   readonly io: IoManager;
+  /** A number that whoever runs the machine gives to what goes on; noted with what drivers allocate meanwhile. */
+  readonly activity: StoreCell<number>;
   /** Set once; from then on nothing runs. */
   readonly end: StoreCell<LifeEnd | undefined>;
   private readonly progress: StoreNumbers;
@@ -132,6 +134,7 @@ export class Nt {
     );
     this.cpu.addHostRange(AddressMap.host.start, AddressMap.host.sizeBytes);
     this.end = this.stores.cell<LifeEnd | undefined>('nt/end', undefined);
+    this.activity = this.stores.cell('nt/activity', 0);
     this.progress = this.stores.numbers('nt/progress', 3);
     this.progress.values[Progress.turnEnd] = turnInstructions;
     this.random = new Random(this.stores.cell('nt/random', options.seed >>> 0));

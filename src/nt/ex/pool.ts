@@ -5,7 +5,6 @@
  * freed block is used again as late as possible, and freed large blocks are unmapped.
  */
 import { assert } from '../../base/errors.ts';
-import type { StoreMap } from '../../base/store.ts';
 import type { StoreQueue } from '../../base/store-queue.ts';
 import { type Va, vaAdd, vaInRange, vaLow } from '../../base/va.ts';
 import { Access, PageFlag, pageMask, pageSize } from '../../engine/memory/layout.ts';
@@ -15,9 +14,7 @@ import type { Call, ResumedCall } from '../declare/call.ts';
 import type { Region } from '../mm/address-space.ts';
 import type { Nt } from '../nt.ts';
 import { POOL_HEADER, PoolType, PoolTypeModifier } from '../structures/pool.ts';
-
-/** What a block is to the driver: memory, or an object that a kernel routine made of it. */
-export type PoolFamily = 'pool' | 'mdl' | 'irp' | 'work-item' | 'string';
+import { type PoolBlock, PoolBlocks, type PoolFamily } from './pool-blocks.ts';
 
 export interface PoolRequest {
   /** POOL_TYPE with its modifiers. */
@@ -30,16 +27,7 @@ export interface PoolRequest {
   readonly family?: PoolFamily;
 }
 
-export interface PoolBlock {
-  readonly va: Va;
-  /** As requested. */
-  readonly bytes: number;
-  readonly tag: number;
-  /** Base type: {@link PoolType} without modifiers. */
-  readonly poolType: number;
-  readonly kind: number;
-  readonly family: PoolFamily;
-}
+export type { PoolBlock, PoolFamily } from './pool-blocks.ts';
 
 /** Whoever asks for memory in a driver's name. */
 type Caller = Call | ResumedCall;
@@ -73,12 +61,12 @@ export class Pool {
   /** May be added to by verifier options and fault injection. */
   readonly policies: AllocationPolicy[] = [];
   private readonly nt: Nt;
-  private readonly blocks: StoreMap<number, PoolBlock>;
+  private readonly blocks: PoolBlocks;
   private readonly freeBlocks: (StoreQueue | undefined)[] = [];
 
   constructor(nt: Nt) {
     this.nt = nt;
-    this.blocks = nt.stores.map('ex/pool-blocks');
+    this.blocks = new PoolBlocks(nt);
     for (let kind = 0; kind < kinds.length; kind++) {
       for (let granules = 2; granules < pageSize / granule; granules++) {
         this.freeBlocks[kind * 256 + granules] = nt.stores.queue(`ex/pool-free-${kind}-${granules}`);
@@ -174,7 +162,7 @@ export class Pool {
     const va = granules < pageSize / granule ? this.placeSmall(kind, granules, tag) : this.placeLarge(kind, bytes);
     if (va === undefined) return undefined;
     const block = { va, bytes, tag, poolType, kind, family };
-    this.blocks.set(va, block);
+    this.blocks.add(block);
     return block;
   }
 

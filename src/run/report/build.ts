@@ -1,14 +1,14 @@
 /** Makes the report of a machine whose life is over. */
 
 import { sha256 } from '../../base/sha256.ts';
-import { hexVa, type Va } from '../../base/va.ts';
+import { hexVa } from '../../base/va.ts';
 import { bugCheckName } from '../../nt/bug-check-names.ts';
 import { type BugCheck, bugCheckParameterText } from '../../nt/declare/bug-check.ts';
 import { tagText } from '../../nt/declare/parameter-types.ts';
 import { statusText } from '../../nt/ntstatus.ts';
 import { PoolType } from '../../nt/structures/pool.ts';
 import type { OutlivingResource } from '../../verifier/outliving-resources/outliving-resources.ts';
-import type { TrackedAllocation } from '../../verifier/pool-tracking/tracked-allocations.ts';
+import type { AllocationGroup } from '../../verifier/pool-tracking/tracked-allocations.ts';
 import { CallStackReader } from '../call-stack.ts';
 import type { Machine } from '../machine.ts';
 import { decideVerdict } from '../verdict.ts';
@@ -124,38 +124,18 @@ function isUnloaded(machine: Machine): boolean {
 function poolLeaks(machine: Machine, stacks: CallStackReader): Leak[] {
   const { poolTracking } = machine;
   if (poolTracking === undefined || !isUnloaded(machine)) return [];
-  const groups = new Map<string, TrackedAllocation[]>();
-  // Stacks are compared by what they hold: a restored snapshot's arrays are not this machine's.
-  const stackNumbers = new Map<string, number>();
-  const numberOf = (stack: readonly Va[]): number => {
-    const text = stack.join();
-    const known = stackNumbers.get(text);
-    if (known !== undefined) return known;
-    stackNumbers.set(text, stackNumbers.size);
-    return stackNumbers.size - 1;
-  };
-  const numbers = new Map<readonly Va[], number>();
-  for (const allocation of poolTracking.allocations.ofImage(machine.image.index)) {
-    const stack = numbers.get(allocation.stack) ?? numberOf(allocation.stack);
-    numbers.set(allocation.stack, stack);
-    const key = `${allocation.kind} ${allocation.tag} ${allocation.poolType} ${stack}`;
-    const group = groups.get(key);
-    if (group) group.push(allocation);
-    else groups.set(key, [allocation]);
-  }
-  return [...groups.values()].map((group) => poolLeak(group, stacks));
+  return poolTracking.allocations.groupsOf(machine.image.index).map((group) => poolLeak(group, stacks));
 }
 
-function poolLeak(group: readonly TrackedAllocation[], stacks: CallStackReader): Leak {
-  const first = group[0] as TrackedAllocation;
-  const stack = stacks.read(first.stack);
+function poolLeak({ oldest, count, bytes }: AllocationGroup, stacks: CallStackReader): Leak {
+  const stack = stacks.read(oldest.stack);
   return {
-    kind: first.kind,
-    tag: tagText(first.tag),
-    bytes: group.reduce((sum, { bytes }) => sum + bytes, 0),
-    count: group.length,
-    poolType: poolTypeName(first.poolType),
-    address: hexVa(first.va),
+    kind: oldest.kind,
+    tag: tagText(oldest.tag),
+    bytes,
+    count,
+    poolType: poolTypeName(oldest.poolType),
+    address: hexVa(oldest.va),
     site: stacks.driverSite(stack),
     stack,
     fault: null,

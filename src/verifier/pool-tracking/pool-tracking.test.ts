@@ -30,9 +30,12 @@ class TrackedCaller extends KernelCaller {
 
   /** Kind, tag, bytes and pool type of what the driver has. */
   get live(): readonly (readonly unknown[])[] {
-    return this.tracking.allocations
-      .ofImage(this.image.index)
-      .map(({ kind, tag: own, bytes, poolType }) => [kind, tagText(own), bytes, poolType]);
+    return [...this.tracking.allocations.ofImage(this.image.index)].map(({ kind, tag: own, bytes, poolType }) => [
+      kind,
+      tagText(own),
+      bytes,
+      poolType,
+    ]);
   }
 
   unload(): BugCheck | undefined {

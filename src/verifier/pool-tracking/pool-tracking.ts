@@ -5,10 +5,9 @@
 import type { StoreMap } from '../../base/store.ts';
 import { type Va, vaAdd } from '../../base/va.ts';
 import { BugCheck } from '../../nt/declare/bug-check.ts';
-import { isPagedPoolType, type PoolBlock, tagOf } from '../../nt/ex/pool.ts';
+import { type PoolBlock, tagOf } from '../../nt/ex/pool.ts';
 import type { KernelImage } from '../../nt/mm/kernel-image.ts';
 import type { Nt } from '../../nt/nt.ts';
-import { StackTrie } from './stack-trie.ts';
 import { type AllocationKind, TrackedAllocations } from './tracked-allocations.ts';
 
 /** Tags that Verifier records where it allocates in the driver's place. */
@@ -21,7 +20,6 @@ export class PoolTracking {
   readonly allocations: TrackedAllocations;
   private readonly nt: Nt;
   private readonly isVerified: (image: KernelImage) => boolean;
-  private readonly stacks = new StackTrie();
   /** Address of a driver's verifier record in guest memory, by image index. */
   private readonly records: StoreMap<number, Va>;
 
@@ -61,11 +59,7 @@ export class PoolTracking {
         poolType: block.poolType,
         kind,
         imageIndex: image.index,
-        stack: this.stacks.intern(this.nt.currentStack()),
-        time: this.nt.clock.interruptTime,
-        thread: this.nt.scheduler.currentThread.kthread,
       },
-      isPagedPoolType(block.poolType),
       kind === 'pool' && block.tag === noTag,
     );
   }
@@ -76,7 +70,7 @@ export class PoolTracking {
   }
 
   private freed(block: PoolBlock): void {
-    this.allocations.remove(block.va, isPagedPoolType(block.poolType));
+    this.allocations.remove(block.va);
   }
 
   /** The driver is gone; whatever it still holds is leaked. */

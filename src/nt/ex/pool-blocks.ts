@@ -1,0 +1,72 @@
+/** The blocks of the pools, found by their address. A block is a row of numbers: there may be millions. */
+import type { StoreTable } from '../../base/store-table.ts';
+import { type Va, vaAdd } from '../../base/va.ts';
+import { systemSpaceStart } from '../../engine/memory/layout.ts';
+import type { Nt } from '../nt.ts';
+
+/** What a block is to the driver: memory, or an object that a kernel routine made of it. */
+export type PoolFamily = 'pool' | 'mdl' | 'irp' | 'work-item' | 'string' | 'completion-context';
+
+export interface PoolBlock {
+  readonly va: Va;
+  /** As requested. */
+  readonly bytes: number;
+  readonly tag: number;
+  /** Base type: PoolType without modifiers. */
+  readonly poolType: number;
+  readonly kind: number;
+  readonly family: PoolFamily;
+}
+
+const families: readonly PoolFamily[] = ['pool', 'mdl', 'irp', 'work-item', 'string', 'completion-context'];
+/** The key is the address as an offset in system space. `types`: pool type, kind << 16, family << 24. */
+const Word = { bytes: 1, tag: 2, types: 3 } as const;
+const words = 4;
+
+export class PoolBlocks {
+  private readonly table: StoreTable;
+
+  constructor(nt: Nt) {
+    this.table = nt.stores.table('ex/pool-blocks', words);
+  }
+
+  get size(): number {
+    return this.table.size;
+  }
+
+  add({ va, bytes, tag, poolType, kind, family }: PoolBlock): void {
+    const { table } = this;
+    const row = table.add(va - systemSpaceStart);
+    table.set(row, Word.bytes, bytes);
+    table.set(row, Word.tag, tag);
+    table.set(row, Word.types, poolType | (kind << 16) | (families.indexOf(family) << 24));
+  }
+
+  /** The block that begins there. */
+  get(va: Va): PoolBlock | undefined {
+    const row = this.table.find(va - systemSpaceStart);
+    return row < 0 ? undefined : this.block(row);
+  }
+
+  delete(va: Va): void {
+    this.table.remove(va - systemSpaceStart);
+  }
+
+  /** All blocks, oldest first. No block may come or go meanwhile. */
+  *values(): Generator<PoolBlock> {
+    for (let row = this.table.next(); row >= 0; row = this.table.next(row)) yield this.block(row);
+  }
+
+  private block(row: number): PoolBlock {
+    const { table } = this;
+    const types = table.get(row, Word.types);
+    return {
+      va: vaAdd(systemSpaceStart as Va, table.get(row, 0)),
+      bytes: table.get(row, Word.bytes),
+      tag: table.get(row, Word.tag),
+      poolType: types & 0xffff,
+      kind: (types >>> 16) & 0xff,
+      family: families[types >>> 24] as PoolFamily,
+    };
+  }
+}
