@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { KernelCaller } from '../../../test/kernel-caller.ts';
-import { addDevice } from '../../../test/test-device.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import { DEVICE_OBJECT, DRIVER_OBJECT } from '../structures/io.ts';
 import { IO_ERROR_LOG_PACKET } from '../structures/io-queues.ts';
