@@ -12,6 +12,7 @@ import { exWorkerInternals } from './ex/work-queue.ts';
 import { halBuses } from './hal/bus-exports.ts';
 import { halPorts } from './hal/port-exports.ts';
 import { ioCancelSafeQueueInternals, ioCancelSafeQueues } from './io/cancel-safe-queue-exports.ts';
+import { ioCompletionContextInternals, ioCompletionContexts } from './io/completion-context-exports.ts';
 import { ioDevices } from './io/device-exports.ts';
 import { ioDeviceStacks } from './io/device-stack-exports.ts';
 import { ioDriverLoading } from './io/driver-loading.ts';
@@ -147,3 +148,5 @@ export const kernelComponents: readonly KernelComponent[] = [
   poInternals,
   pnpRegistry,
 ];
+  ioCompletionContexts,
+  ioCompletionContextInternals,
