@@ -26,6 +26,7 @@ export const NOT_SUPPORTED = '0xC00000BB';
 export const NO_MORE_ENTRIES = '0x8000001A';
 export const OBJECT_NAME_NOT_FOUND = '0xC0000034';
 export const QUERY_VETOED = '0x80000028';
+export const SOME_NOT_MAPPED = '0x00000107';
 export const SUCCESS = '0x00000000';
 export const TIMEOUT = '0x00000102';
 
