@@ -18,6 +18,7 @@ import { ioDeviceStacks } from './io/device-stack-exports.ts';
 import { ioDriverLoading } from './io/driver-loading.ts';
 import { ioIrpCreation, ioIrpCreationInternals } from './io/irp-creation-exports.ts';
 import { ioIrpInternals, ioIrps } from './io/irp-exports.ts';
+import { ioLibraryLoading } from './io/library-loading.ts';
 import { ioRemoveLocks } from './io/remove-lock-exports.ts';
 import { ioStartIo } from './io/start-io-exports.ts';
 import { ioServiceInternals, ioSystemServices } from './io/system-services.ts';
@@ -28,6 +29,7 @@ import { keEvents } from './ke/event-exports.ts';
 import { keInterruptInternals } from './ke/interrupts.ts';
 import { keIrql } from './ke/irql-exports.ts';
 import { keMutexes } from './ke/mutex-exports.ts';
+import { kePriorities } from './ke/priority-exports.ts';
 import { keProcessors } from './ke/processor-exports.ts';
 import { keThreadInternals } from './ke/scheduler.ts';
 import { keSpinLocks } from './ke/spin-lock-exports.ts';
@@ -50,6 +52,7 @@ import { pnpRegistry } from './pnp/registry-exports.ts';
 import { pnpRootBus } from './pnp/root-bus.ts';
 import { poInternals, poPower } from './po/power-exports.ts';
 import { psInternals, psThreads } from './ps/thread-exports.ts';
+import { rtlAcls } from './rtl/acl-exports.ts';
 import { rtlArithmetic } from './rtl/arithmetic.ts';
 import { rtlBitmaps } from './rtl/bitmap-exports.ts';
 import { crtStrings } from './rtl/c-string-exports.ts';
@@ -61,6 +64,8 @@ import { rtlMemory } from './rtl/memory.ts';
 import { rtlNumberText } from './rtl/number-text.ts';
 import { crtPrintf } from './rtl/printf.ts';
 import { rtlProbes } from './rtl/probe.ts';
+import { rtlSecurityDescriptors } from './rtl/security-descriptor-exports.ts';
+import { rtlSids } from './rtl/sid-exports.ts';
 import { rtlSpecificHandler } from './rtl/specific-handler.ts';
 import { rtlStringConversion } from './rtl/string-conversion-exports.ts';
 import { rtlStrings } from './rtl/string-exports.ts';
@@ -68,6 +73,10 @@ import { rtlTime } from './rtl/time.ts';
 import { rtlUnwinding } from './rtl/unwind-stack.ts';
 import { rtlUtf8 } from './rtl/utf8.ts';
 import { rtlVersion } from './rtl/version.ts';
+
+import { seDescriptors } from './se/descriptor-exports.ts';
+import { seSubjectContexts } from './se/subject-context-exports.ts';
+import { seTokens } from './se/token-exports.ts';
 
 export const kernelComponents: readonly KernelComponent[] = [
   rtlMemory,
@@ -147,6 +156,14 @@ export const kernelComponents: readonly KernelComponent[] = [
   poPower,
   poInternals,
   pnpRegistry,
-];
   ioCompletionContexts,
   ioCompletionContextInternals,
+  rtlSids,
+  rtlAcls,
+  rtlSecurityDescriptors,
+  ioLibraryLoading,
+  kePriorities,
+  seTokens,
+  seSubjectContexts,
+  seDescriptors,
+];

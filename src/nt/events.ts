@@ -28,8 +28,12 @@ export interface NtEvents {
   errorLogged: { readonly object: Va; readonly errorCode: number };
   /** A routine that takes steps before it answers gave a driver a reference, which the driver has to drop. */
   referenceGiven: { readonly object: Va; readonly image: KernelImage | undefined };
+  /** A routine dropped a reference of 'referenceGiven' in the driver's place. */
+  referenceReturned: { readonly object: Va; readonly image: KernelImage | undefined };
   threadCreated: { readonly thread: Va };
   threadTerminated: { readonly thread: Va };
+  /** Threads of the process have ended and its handles are closed; its memory is still there. */
+  processEnding: { readonly process: Va };
 }
 
 type Listener<E> = (event: E) => void;

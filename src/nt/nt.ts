@@ -20,6 +20,7 @@ import type { ArgumentSlots, ParameterType } from './declare/parameter-types.ts'
 import { NtEventSource } from './events.ts';
 import { Lookasides } from './ex/lookaside.ts';
 import { Pool } from './ex/pool.ts';
+import { RegisteredCallbacks } from './ex/registered-callbacks.ts';
 import { Resources } from './ex/resource.ts';
 import { WorkQueue } from './ex/work-queue.ts';
 import { HostEntries, proceed, type RoutineEntry } from './host-entries.ts';
@@ -29,7 +30,8 @@ import { Dispatcher } from './ke/dispatcher.ts';
 import { Interrupts } from './ke/interrupts.ts';
 import { setIrql } from './ke/irql.ts';
 import { ProcessorBlock } from './ke/processor-block.ts';
-import { Scheduler, type Thread } from './ke/scheduler.ts';
+import { Scheduler } from './ke/scheduler.ts';
+import type { Thread } from './ke/thread.ts';
 import { Timers } from './ke/timers.ts';
 import { AddressSpace } from './mm/address-space.ts';
 import { ContiguousMemory } from './mm/contiguous-memory.ts';
@@ -45,6 +47,9 @@ import { ObjectManager } from './ob/object-manager.ts';
 import { Random } from './random.ts';
 import { Exceptions } from './rtl/exceptions.ts';
 
+import { ObjectSecurity } from './se/object-security.ts';
+import { Tokens } from './se/tokens.ts';
+
 export interface NtOptions {
   readonly seed: number;
   readonly ramBytes?: number;
@@ -52,6 +57,8 @@ export interface NtOptions {
   readonly instructionLimit: number;
   /** Arithmetic flags are exact across calls; see `Cpu.needsExactFlags`. */
   readonly flagsLiveAtExit?: boolean;
+  /** The device of the simulated bus: `default` resources, and `ROOT\\POOLPROOF`, unless said. */
+  readonly device?: { readonly resources?: 'none' | 'default'; readonly hardwareIds?: readonly string[] };
 }
 
 /** Why nothing of this machine runs any more. */
@@ -104,6 +111,9 @@ export class Nt {
   readonly driverPaging: DriverPaging;
   readonly userMemory: UserMemory;
   readonly objects: ObjectManager;
+  readonly tokens: Tokens;
+  readonly security: ObjectSecurity;
+  readonly callbacks: RegisteredCallbacks;
   readonly registry: Registry;
   readonly dispatcher: Dispatcher;
   readonly timers: Timers;
@@ -150,6 +160,9 @@ export class Nt {
     this.driverPaging = new DriverPaging(this);
     this.userMemory = new UserMemory(this);
     this.objects = new ObjectManager(this);
+    this.tokens = new Tokens(this);
+    this.security = new ObjectSecurity(this);
+    this.callbacks = new RegisteredCallbacks(this);
     this.registry = new Registry(this);
     this.dispatcher = new Dispatcher(this);
     this.timers = new Timers(this);
@@ -313,10 +326,15 @@ export class Nt {
   private conclude(routine: RoutineEntry, outcome: Outcome, stack: Va, image: KernelImage | undefined): boolean {
     if (!isAction(outcome)) {
       this.returnToCaller(outcome, stack);
-      return !this.interrupts.deliver();
+      return this.goesOn();
     }
     this.act(routine, outcome, stack, image);
     return false;
+  }
+
+  /** Where a routine of the kernel returns: what is pending runs, or another thread. True if the guest goes on here. */
+  private goesOn(): boolean {
+    return !this.interrupts.deliver() && !this.scheduler.preempt();
   }
 
   private act(routine: RoutineEntry, action: Action, stack: Va, image: KernelImage | undefined): void {
@@ -333,6 +351,7 @@ export class Nt {
           this.returnToCaller(undefined, stack);
         }
         this.scheduler.wait(action, routine.va);
+        if (this.scheduler.hasRunningThread) this.goesOn();
         return;
       case 'raise':
         this.exceptions.raiseAtCall(action.status, action.information ?? [], stack);

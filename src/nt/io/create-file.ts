@@ -23,6 +23,7 @@ import { eventOf, forward, internalRequest, waitFor } from './internal-request.t
 const fileSynchronousIoAlert = 0x10;
 const fileSynchronousIoNonAlert = 0x20;
 const objKernelHandle = 0x200;
+const fileDeviceSecureOpen = 0x100;
 
 interface CreateArguments {
   readonly handleAt: Va;
@@ -41,6 +42,9 @@ function create(nt: Nt, args: CreateArguments, isKernelMode: boolean): Outcome {
     return unsupported('NtCreateFile relative to a directory handle');
   const found = nt.io.devices.findByName(readUnicodeString(memory, name));
   if (found.status !== STATUS_SUCCESS) return found.status;
+  if (nt.previousMode === 1 && !isKernelMode && !mayOpen(nt, found.device, found.remainder, args.access)) {
+    return STATUS_ACCESS_DENIED;
+  }
   const isExclusive = (DEVICE_OBJECT.Flags.get(memory, found.device) & DeviceFlag.Exclusive) !== 0;
   if (isExclusive && nt.io.files.isInUse(found.device)) return STATUS_ACCESS_DENIED;
   const isSynchronous = (args.options & (fileSynchronousIoAlert | fileSynchronousIoNonAlert)) !== 0;
@@ -73,6 +77,12 @@ function create(nt: Nt, args: CreateArguments, isKernelMode: boolean): Outcome {
     args.iosb,
     isKernelHandle ? 1 : 0,
   ]);
+}
+
+/** Whether the device's descriptor lets the thread in. Names below a device are its driver's own, unless it says otherwise. */
+function mayOpen(nt: Nt, device: Va, remainder: string, access: number): boolean {
+  const isSecureOpen = (DEVICE_OBJECT.Characteristics.get(nt.memory, device) & fileDeviceSecureOpen) !== 0;
+  return (remainder !== '' && !isSecureOpen) || nt.security.grants(device, access);
 }
 
 /** The driver answered the create (its status is in RAX), or its event was set. */

@@ -24,7 +24,11 @@ export type ObjectType =
   | 'Process'
   | 'SymbolicLink'
   | 'Directory'
-  | 'Key';
+  | 'Key'
+  | 'Token'
+  | 'Section'
+  | 'Callback'
+  | 'Timer';
 
 export interface ObjectRecord {
   readonly body: Va;
@@ -159,6 +163,7 @@ export class ObjectManager {
   }
 
   private forget(body: Va): void {
+    this.nt.security.forget(body);
     this.makeTemporary(body);
     this.objects.delete(body);
   }

@@ -50,6 +50,7 @@ function deleteBody(nt: Nt, body: Va, type: ObjectType): void {
   else if (type === 'Thread') nt.scheduler.forget(body);
   else if (type === 'Key') nt.registry.freeBody(body);
   else if (type === 'Device') nt.io.devices.freeBody(body);
+  else if (type === 'Token') nt.tokens.freeBody(body);
   else throw noObject(body, `dereferenced once too often (${type})`);
 }
 

@@ -41,7 +41,8 @@ export type LeakKind =
   | 'mapping'
   | 'thread'
   | 'lookaside'
-  | 'registry-callback';
+  | 'registry-callback'
+  | 'callback';
 
 /** All blocks of one kind, tag and pool type that one call stack left behind. */
 export interface Leak {

@@ -29,6 +29,8 @@ const droppedByArgument: Readonly<Record<string, number>> = {
   ObfDereferenceObjectWithTag: 0,
   ObDereferenceObjectDeferDelete: 0,
   ObDereferenceObjectDeferDeleteWithTag: 0,
+  PsDereferencePrimaryToken: 0,
+  PsDereferenceImpersonationToken: 0,
 };
 /** Index of the argument that points to where the object's address is stored. */
 const takenThroughPointer: Readonly<Record<string, number>> = {
@@ -38,7 +40,13 @@ const takenThroughPointer: Readonly<Record<string, number>> = {
   PsLookupThreadByThreadId: 1,
 };
 /** Routines that return the object. */
-const takenByResult = ['IoGetAttachedDeviceReference', 'IoGetLowerDeviceObject', 'IoGetDeviceAttachmentBaseRef'];
+const takenByResult = [
+  'IoGetAttachedDeviceReference',
+  'IoGetLowerDeviceObject',
+  'IoGetDeviceAttachmentBaseRef',
+  'PsReferencePrimaryToken',
+  'PsReferenceImpersonationToken',
+];
 
 /** Follows the references that drivers take and drop themselves (those that the kernel takes for them are its own). */
 export class ObjectReferences {
@@ -55,13 +63,14 @@ export class ObjectReferences {
     nt.events.on('referenceGiven', ({ object, image }) => {
       if (image !== undefined) this.take(image, object);
     });
+    nt.events.on('referenceReturned', ({ object, image }) => this.drop(image?.index ?? 0, object));
     for (const [name, index] of Object.entries(takenThroughPointer)) {
       this.after(name, (image, call) => this.take(image, nt.memory.readVa(argument(call, index))));
     }
     for (const [name, index] of Object.entries(droppedByArgument)) {
       nt.entries.hook(name, {
         before: (_nt, call) => {
-          this.drop(call, argument(call, index));
+          this.drop(call.image?.index ?? 0, argument(call, index));
           return proceed;
         },
       });
@@ -90,8 +99,8 @@ export class ObjectReferences {
     this.held.set(key, { imageIndex, object, objectName, stacks });
   }
 
-  private drop(call: Call, object: Va): void {
-    const key = `${call.image?.index ?? 0} ${object}`;
+  private drop(imageIndex: number, object: Va): void {
+    const key = `${imageIndex} ${object}`;
     const held = this.held.get(key);
     if (held === undefined) return;
     if (held.stacks.length === 1) this.held.delete(key);

@@ -20,7 +20,8 @@ export type ResourceKind =
   | 'mapping'
   | 'thread'
   | 'lookaside'
-  | 'registry-callback';
+  | 'registry-callback'
+  | 'callback';
 
 export interface OutlivingResource {
   readonly kind: ResourceKind;
@@ -51,6 +52,7 @@ export class OutlivingResources {
       ...this.memory(image),
       ...this.lookasideLists(image),
       ...this.registryCallbacks(image),
+      ...this.callbacks(image),
     ];
   }
 
@@ -129,6 +131,19 @@ export class OutlivingResources {
     return [...this.nt.lookasides.all()]
       .filter(({ imageIndex }) => imageIndex === index)
       .map(({ list, tag, stack }) => ({ kind: 'lookaside', name: tagText(tag), address: list, bytes: 0, stack }));
+  }
+
+  /** Routines of the driver that the kernel would still call. */
+  private callbacks({ index }: KernelImage): OutlivingResource[] {
+    return [...this.nt.callbacks.all()]
+      .filter(({ imageIndex }) => imageIndex === index)
+      .map(({ routine, registrar, stack }) => ({
+        kind: 'callback',
+        name: registrar,
+        address: routine,
+        bytes: 0,
+        stack,
+      }));
   }
 
   private registryCallbacks({ index }: KernelImage): OutlivingResource[] {
