@@ -11,6 +11,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -25,10 +26,11 @@ const drivers = dirname(fileURLToPath(import.meta.url));
 const repository = dirname(drivers);
 const MINGW = '/usr/share/mingw-w64/include';
 
-const GCC = 'x86_64-w64-mingw32-gcc';
+const PREFIX = 'x86_64-w64-mingw32-';
+const GCC = `${PREFIX}gcc`;
 const tool = {
   gcc: [GCC, '--version'],
-  'gcc binutils': ['x86_64-w64-mingw32-ld', '--version'],
+  'gcc binutils': [`${PREFIX}ld`, '--version'],
   clang: ['clang-16', '--version'],
   lld: ['lld-link-16', '--version'],
   'llvm-dlltool': ['llvm-readobj-16', '--version'],
@@ -82,6 +84,8 @@ function compileWithGcc(work, { name, folder }) {
     '-o',
     `${name}.o`,
   ]); // prettier-ignore
+  const newer = ['-d', 'ntoskrnl-newer.def', '-l', 'libntoskrnl-newer.a'];
+  execFileSync(`${PREFIX}dlltool`, newer, { cwd: work, stdio: ['ignore', 'inherit', 'inherit'] });
   run([
     `${name}.o`,
     '-o',
@@ -99,6 +103,8 @@ function compileWithGcc(work, { name, folder }) {
     '-Wl,--gc-sections',
     '-lntoskrnl',
     '-lhal',
+    '-L.',
+    '-lntoskrnl-newer',
   ]); // prettier-ignore
   return [`${name}.sys`];
 }
@@ -155,7 +161,7 @@ function build(sample, out) {
   const work = realpathSync(mkdtempSync(join(tmpdir(), 'poolproof-driver-')));
   try {
     copyFileSync(join(repository, folderOf(sample), `${sample.name}.c`), join(work, `${sample.name}.c`));
-    for (const shared of ['sample.h', 'ntoskrnl-newer.def'])
+    for (const shared of readdirSync(join(drivers, 'include')))
       copyFileSync(join(drivers, 'include', shared), join(work, shared));
     const named = { name: sample.name, folder: folderOf(sample) };
     const files = sample.compiler === 'gcc' ? compileWithGcc(work, named) : compileWithClang(work, named);

@@ -5,7 +5,7 @@
  *
  * The handler frees the batch when the entries cannot be read; __finally frees the statement and releases the mutex.
  */
-#include "sample.h"
+#include "newer.h"
 
 #define TAG_ACCOUNT 'cAgL'   /* LgAc */
 #define TAG_BATCH 'aBgL'     /* LgBa */

@@ -6,7 +6,7 @@
  * Two leaks. When the entries cannot be read, the handler returns its code and forgets the batch. And when a statement
  * cannot be written, __finally releases the mutex but the statement is freed behind it, where nobody comes along.
  */
-#include "sample.h"
+#include "newer.h"
 
 #define TAG_ACCOUNT 'cAgL'   /* LgAc */
 #define TAG_BATCH 'aBgL'     /* LgBa */
