@@ -10,6 +10,7 @@
 import { type Va, vaAdd } from '../src/base/va.ts';
 import { Access } from '../src/engine/memory/layout.ts';
 import { AddressMap } from '../src/nt/address-map.ts';
+import { kernelHolder } from '../src/nt/mm/holder.ts';
 import { Nt } from '../src/nt/nt.ts';
 import { assemble } from './assembler.ts';
 
@@ -20,6 +21,7 @@ const argumentRegisters = ['rcx', 'rdx', 'r8', 'r9'];
 export class GuestCode {
   readonly nt: Nt;
   private readonly log: Va;
+  private started = 0;
   private readonly names = new Map<string, Va>();
   private labels: ReadonlyMap<string, number> = new Map();
 
@@ -98,9 +100,9 @@ export class GuestCode {
     return va;
   }
 
-  /** Starts a new system thread at a label. */
-  start(label: string, process = this.nt.processor.systemProcess): Va {
-    const { kthread } = this.nt.scheduler.create(process, true);
+  /** Starts a new system thread at a label. Those that are started first run first. */
+  start(label: string, process = this.nt.processor.systemProcess, priority = Math.max(15 - this.started++, 1)): Va {
+    const { kthread } = this.nt.scheduler.create(process, true, kernelHolder, priority);
     this.nt.scheduler.start(kthread, this.at(label), []);
     return kthread;
   }

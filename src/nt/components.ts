@@ -25,6 +25,8 @@ import { ioServiceInternals, ioSystemServices } from './io/system-services.ts';
 import { ioWorkItemInternals, ioWorkItems } from './io/work-item-exports.ts';
 import { kdBugCheck } from './kd/bug-check-exports.ts';
 import { kdDebugPrint } from './kd/debug-print.ts';
+import { keApcs } from './ke/apc-exports.ts';
+import { keApcInternals } from './ke/apcs.ts';
 import { keEvents } from './ke/event-exports.ts';
 import { keInterruptInternals } from './ke/interrupts.ts';
 import { keIrql } from './ke/irql-exports.ts';
@@ -166,4 +168,6 @@ export const kernelComponents: readonly KernelComponent[] = [
   seTokens,
   seSubjectContexts,
   seDescriptors,
+  keApcs,
+  keApcInternals,
 ];

@@ -25,6 +25,7 @@ import { Resources } from './ex/resource.ts';
 import { WorkQueue } from './ex/work-queue.ts';
 import { HostEntries, proceed, type RoutineEntry } from './host-entries.ts';
 import { IoManager } from './io/io-manager.ts';
+import { Apcs } from './ke/apcs.ts';
 import { Clock } from './ke/clock.ts';
 import { Dispatcher } from './ke/dispatcher.ts';
 import { Interrupts } from './ke/interrupts.ts';
@@ -119,6 +120,7 @@ export class Nt {
   readonly timers: Timers;
   readonly scheduler: Scheduler;
   readonly interrupts: Interrupts;
+  readonly apcs: Apcs;
   readonly exceptions: Exceptions;
   readonly workQueue: WorkQueue;
   readonly resources: Resources;
@@ -168,6 +170,7 @@ export class Nt {
     this.timers = new Timers(this);
     this.scheduler = new Scheduler(this);
     this.interrupts = new Interrupts(this);
+    this.apcs = new Apcs(this);
     this.exceptions = new Exceptions(this);
     this.workQueue = new WorkQueue(this);
     this.resources = new Resources(this);

@@ -61,11 +61,11 @@ export class Dispatcher {
     return DISPATCHER_HEADER.SignalState.get(this.nt.memory, object);
   }
 
-  /** Sets the signal state and wakes whom it lets go on; returns the state before. */
-  signal(object: Va, signalState: number): number {
+  /** Sets the signal state and wakes whom it lets go on, with a boost of `increment`; returns the state before. */
+  signal(object: Va, signalState: number, increment = 0): number {
     const before = this.signalState(object);
     DISPATCHER_HEADER.SignalState.set(this.nt.memory, object, signalState);
-    if (signalState > 0) this.nt.scheduler.wakeWaiters(object);
+    if (signalState > 0) this.nt.scheduler.wakeWaiters(object, increment);
     return before;
   }
 

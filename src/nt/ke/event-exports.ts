@@ -20,14 +20,13 @@ export const keEvents = ntExports('ntoskrnl.exe', {
       nt.dispatcher.initialise(Event, type, eventSize, State ? 1 : 0);
     },
   }),
-  /** The boost is left out: threads take turns whatever their priority. */
   KeSetEvent: ntRoutine({
     doc: 'wdm.h; nf-wdm-kesetevent',
     irql: upToDispatch,
     params: { Event: pointerTo('KEVENT'), Increment: LONG, Wait: BOOLEAN },
     returns: 'LONG',
-    body: (nt, { Event, Wait }) => {
-      const before = nt.dispatcher.signal(Event, 1);
+    body: (nt, { Event, Increment, Wait }) => {
+      const before = nt.dispatcher.signal(Event, 1, Increment);
       if (Wait) nt.dispatcher.holdForWait();
       return before;
     },
@@ -53,8 +52,8 @@ export const keEvents = ntExports('ntoskrnl.exe', {
     irql: upToDispatch,
     params: { Event: pointerTo('KEVENT'), Increment: LONG, Wait: BOOLEAN },
     returns: 'LONG',
-    body: (nt, { Event, Wait }) => {
-      const before = nt.dispatcher.signal(Event, 1);
+    body: (nt, { Event, Increment, Wait }) => {
+      const before = nt.dispatcher.signal(Event, 1, Increment);
       nt.dispatcher.signal(Event, 0);
       if (Wait) nt.dispatcher.holdForWait();
       return before;

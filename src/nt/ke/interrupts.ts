@@ -60,16 +60,15 @@ export class Interrupts {
   /** The guest wrote CR8. True if it goes on where it is. */
   writeCr8(value: number): boolean {
     setIrql(this.nt, value);
-    return !this.deliver();
+    return !this.deliver() && !this.nt.scheduler.preempt();
   }
 
   /** Runs what is pending, if the IRQL allows it. True if the processor now stands elsewhere. */
   deliver(): boolean {
     const { nt } = this;
     if (nt.timers.nextDue <= nt.clock.interruptTime) nt.timers.expire();
-    if (this.dpcQueue.value.length === 0 || nt.cpu.state.irql >= Irql.DISPATCH || !nt.scheduler.hasRunningThread) {
-      return false;
-    }
+    if (nt.cpu.state.irql >= Irql.DISPATCH || !nt.scheduler.hasRunningThread) return false;
+    if (this.dpcQueue.value.length === 0) return nt.apcs.deliver();
     const context = saveContext(nt.cpu.state);
     const stack = (Math.floor((nt.cpu.state.gprVa(Gpr.Rsp) - 0x20) / 16) * 16 + 8) as Va;
     nt.memory.writeVa(stack, context.rip);
@@ -92,6 +91,7 @@ export class Interrupts {
     const context = contextFromWords(call.record);
     loadContext(nt.cpu.state, context);
     setIrql(nt, context.irql);
+    if (!this.deliver()) nt.scheduler.preempt();
     return continueGuest;
   }
 

@@ -9,6 +9,8 @@ import { STATUS_ABANDONED, STATUS_MUTANT_NOT_OWNED, STATUS_SEMAPHORE_LIMIT_EXCEE
 import { DispatcherType, KMUTANT, KSEMAPHORE } from '../structures/ke.ts';
 
 const maximumLong = 0x7fff_ffff;
+/** Boost of a thread that waited for a mutex (MUTANT_INCREMENT). */
+const mutexIncrement = 1;
 
 function releaseMutex(nt: Nt, mutex: Va, wait: boolean): Outcome {
   const { memory, dispatcher, scheduler } = nt;
@@ -23,18 +25,18 @@ function releaseMutex(nt: Nt, mutex: Va, wait: boolean): Outcome {
     const kernelApcDisable = thread.kernelApcDisable + KMUTANT.ApcDisable.get(memory, mutex);
     scheduler.update(thread.kthread, { kernelApcDisable });
   }
-  dispatcher.signal(mutex, state + 1);
+  dispatcher.signal(mutex, state + 1, mutexIncrement);
   if (wait) dispatcher.holdForWait();
   return state;
 }
 
-function releaseSemaphore(nt: Nt, semaphore: Va, adjustment: number, wait: boolean): Outcome {
+function releaseSemaphore(nt: Nt, semaphore: Va, increment: number, adjustment: number, wait: boolean): Outcome {
   const before = nt.dispatcher.signalState(semaphore);
   const after = before + adjustment;
   if (after > KSEMAPHORE.Limit.get(nt.memory, semaphore) || after > maximumLong || after < before) {
     return raise(STATUS_SEMAPHORE_LIMIT_EXCEEDED);
   }
-  nt.dispatcher.signal(semaphore, after);
+  nt.dispatcher.signal(semaphore, after, increment);
   if (wait) nt.dispatcher.holdForWait();
   return before;
 }
@@ -81,7 +83,8 @@ export const keMutexes = ntExports('ntoskrnl.exe', {
     irql: upToDispatch,
     params: { Semaphore: pointerTo('KSEMAPHORE'), Increment: LONG, Adjustment: LONG, Wait: BOOLEAN },
     returns: 'LONG',
-    body: (nt, { Semaphore, Adjustment, Wait }) => releaseSemaphore(nt, Semaphore, Adjustment, Wait),
+    body: (nt, { Semaphore, Increment, Adjustment, Wait }) =>
+      releaseSemaphore(nt, Semaphore, Increment, Adjustment, Wait),
   }),
   KeReadStateSemaphore: ntRoutine({
     doc: 'wdm.h; nf-wdm-kereadstatesemaphore',

@@ -32,6 +32,9 @@ export function loadContext(state: CpuState, context: SavedContext): void {
 }
 
 const low32 = 0xffff_ffffn;
+/** How many words {@link contextToWords} makes. */
+export const contextWords = 100;
+
 /** The context as words of a resume record (each exact as a number). */
 export function contextToWords(context: SavedContext): number[] {
   const words: number[] = [];

@@ -11,50 +11,15 @@ import { AddressMap } from '../address-map.ts';
 import { BugCheck } from '../declare/bug-check.ts';
 import { Irql, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { continueGuest, type Wait } from '../declare/outcome.ts';
-import { type Holder, kernelHolder } from '../mm/holder.ts';
+import { kernelHolder } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_TIMEOUT } from '../ntstatus.ts';
 import { releaseObject } from '../ob/references.ts';
 import { DispatcherType, KPCR } from '../structures/ke.ts';
 import { setIrql } from './irql.ts';
-import { loadContext, type SavedContext, saveContext } from './saved-context.ts';
-
-export type ThreadState = 'running' | 'ready' | 'waiting' | 'idle' | 'terminated';
-
-export interface Thread {
-  /** Address of its KTHREAD: its identity. */
-  readonly kthread: Va;
-  /** Client ID. */
-  readonly id: number;
-  readonly process: Va;
-  readonly isSystem: boolean;
-  /** Whose call created it. */
-  readonly creator: Holder;
-  readonly stackBase: Va;
-  readonly stackLimit: Va;
-  readonly state: ThreadState;
-  readonly context: SavedContext | undefined;
-  readonly wait: ThreadWait | undefined;
-  /** KTHREAD.KernelApcDisable and SpecialApcDisable: zero or negative. */
-  readonly kernelApcDisable: number;
-  readonly specialApcDisable: number;
-  readonly priority: number;
-  /** What the routine that an idle thread was given last returned (RAX). */
-  readonly result: number;
-  readonly exitStatus: number;
-}
-
-export interface ThreadWait {
-  readonly objects: readonly Va[];
-  readonly waitAll: boolean;
-  readonly dueTime: number | undefined;
-  readonly alertable: boolean;
-  readonly waitMode: number;
-  /** Routine that waits, for stacks. */
-  readonly routine: Va;
-  /** Grows; those that waited longer are served first. */
-  readonly order: number;
-}
+import { ReadyQueue } from './ready-queue.ts';
+import { loadContext, saveContext } from './saved-context.ts';
+import { lowRealtimePriority, normalPriority, type Thread, type ThreadState, type ThreadWait } from './thread.ts';
 
 const stackPages = 6;
 const kthreadBytes = 0x900;
@@ -66,7 +31,7 @@ export class Scheduler {
   private readonly nt: Nt;
   private readonly threads: StoreMap<number, Thread>;
   private readonly current: StoreCell<Va>;
-  private readonly ready: StoreCell<readonly Va[]>;
+  readonly ready: ReadyQueue;
   private readonly nextId: StoreCell<number>;
   private readonly waitOrder: StoreCell<number>;
   private readonly idleThread: StoreCell<Va>;
@@ -81,7 +46,7 @@ export class Scheduler {
     this.nt = nt;
     this.threads = nt.stores.map('ke/threads');
     this.current = nt.stores.cell('ke/current-thread', nullVa);
-    this.ready = nt.stores.cell<readonly Va[]>('ke/ready', []);
+    this.ready = new ReadyQueue(nt);
     this.nextId = nt.stores.cell('ke/next-client-id', 4);
     this.waitOrder = nt.stores.cell('ke/wait-order', 0);
     this.idleThread = nt.stores.cell('ke/idle-thread', nullVa);
@@ -149,7 +114,7 @@ export class Scheduler {
   }
 
   /** A thread that is idle until {@link start} gives it a routine. */
-  create(process: Va, isSystem: boolean, creator = kernelHolder): Thread {
+  create(process: Va, isSystem: boolean, creator = kernelHolder, priority = normalPriority): Thread {
     const { nt } = this;
     const kthread = nt.pool.allocateKernel(kthreadBytes, 'Thre');
     const region = AddressMap.kernelStacks;
@@ -179,9 +144,12 @@ export class Scheduler {
       wait: undefined,
       kernelApcDisable: 0,
       specialApcDisable: 0,
-      priority: 8,
+      priority,
+      basePriority: priority,
       result: 0,
       exitStatus: 0,
+      isAwakeForApcs: false,
+      next: undefined,
     };
     this.threads.set(kthread, thread);
     nt.objects.create(kthread, 'Thread', undefined);
@@ -206,8 +174,23 @@ export class Scheduler {
 
   /** Gives an idle thread a routine to run; when it returns, the thread is idle again and `result` has RAX. */
   start(kthread: Va, routine: Va, args: readonly (number | bigint)[]): void {
+    if (this.thread(kthread).isAwakeForApcs) {
+      this.update(kthread, { next: { routine, args } });
+      return;
+    }
     assert(this.thread(kthread).state === 'idle', 'only an idle thread can be given a routine');
     this.setEntry(kthread, routine, args);
+    this.makeReady(kthread);
+  }
+
+  /** A thread that waits or is idle takes an APC; what it did goes on afterwards. */
+  awaken(kthread: Va, increment: number): void {
+    const { state } = this.thread(kthread);
+    if (state === 'idle') {
+      this.setEntry(kthread, this.nt.entries.routineVa('KiUserMode'), []);
+      this.update(kthread, { isAwakeForApcs: true });
+    }
+    this.boost(kthread, increment);
     this.makeReady(kthread);
   }
 
@@ -247,8 +230,12 @@ export class Scheduler {
     if (this.thread(kthread).kernelApcDisable !== 0 || this.nt.cpu.state.irql !== Irql.PASSIVE) {
       this.checkRest(kthread);
     }
-    this.update(kthread, { state: 'idle', result, context: undefined });
+    const { isAwakeForApcs, next } = this.thread(kthread);
+    this.update(kthread, { state: 'idle', context: undefined, isAwakeForApcs: false, next: undefined });
+    if (!isAwakeForApcs) this.update(kthread, { result });
     this.setCurrent(nullVa);
+    if (next !== undefined) this.start(kthread, next.routine, next.args);
+    else if (this.nt.apcs.hasUserApcDue(kthread)) this.awaken(kthread, 0);
   }
 
   private checkRest(kthread: Va): void {
@@ -268,9 +255,8 @@ export class Scheduler {
   /** Lets the next thread run. False when nothing can run before `deadline` (interrupt time). */
   dispatchNext(deadline: number): boolean {
     for (;;) {
-      const next = this.ready.value[0];
+      const next = this.ready.take();
       if (next !== undefined) {
-        this.ready.value = this.ready.value.slice(1);
         this.switchTo(next);
         this.nt.interrupts.deliver();
         return true;
@@ -281,24 +267,50 @@ export class Scheduler {
         return true;
       }
       const due = Math.min(this.nt.timers.nextDue, this.nextWaitDue());
+      // Nothing is left to run: time stands.
+      if (due === Number.POSITIVE_INFINITY) return false;
       if (due > deadline) {
-        if (deadline !== Number.POSITIVE_INFINITY) this.nt.clock.advanceTo(deadline);
+        this.nt.clock.advanceTo(deadline);
         return false;
       }
-      if (due === Number.POSITIVE_INFINITY) return false;
       this.nt.clock.advanceTo(due);
       this.nt.timers.expire();
       this.expireWaits();
     }
   }
 
-  /** At the end of a quantum: another thread's turn, if one is ready and the IRQL allows it. */
+  /** At the end of a turn: another thread's, if one is ready and the IRQL allows it. A boost wears off. */
   rotate(): void {
     this.expireWaits();
-    if (this.ready.value.length === 0 || this.nt.cpu.state.irql >= Irql.DISPATCH || this.isIdle) return;
-    const kthread = this.current.value;
+    this.ready.endTurn();
+    if (this.isIdle) return;
+    const { kthread, priority, basePriority } = this.currentThread;
+    const now = priority > basePriority && priority < lowRealtimePriority ? priority - 1 : priority;
+    if (now !== priority) this.update(kthread, { priority: now });
+    if (this.nt.cpu.state.irql < Irql.DISPATCH && this.ready.isDue(now)) this.changeTo(this.ready.take());
+  }
+
+  /** Where the kernel may change threads: one that became ready takes the processor. True if it did. */
+  preempt(): boolean {
+    if (this.ready.isEmpty || this.isIdle || this.nt.cpu.state.irql >= Irql.DISPATCH) return false;
+    if (!this.ready.preempts(this.currentThread.priority)) return false;
+    this.changeTo(this.ready.take());
+    return true;
+  }
+
+  /** The running thread stays ready and another one runs. */
+  private changeTo(next: Va | undefined): void {
+    if (next === undefined) return;
+    const { kthread, priority } = this.currentThread;
     this.suspendCurrent('ready');
-    this.ready.value = [...this.ready.value, kthread];
+    this.ready.add(kthread, priority);
+    this.switchTo(next);
+    this.nt.interrupts.deliver();
+  }
+
+  setPriority(kthread: Va, priority: number): void {
+    this.update(kthread, { priority });
+    this.ready.changePriority(kthread, priority);
   }
 
   /** The idle thread has nothing left to do. */
@@ -326,8 +338,8 @@ export class Scheduler {
   }
 
   private makeReady(kthread: Va): void {
-    this.update(kthread, { state: 'ready', wait: undefined });
-    this.ready.value = [...this.ready.value, kthread];
+    this.update(kthread, { state: 'ready' });
+    this.ready.add(kthread, this.thread(kthread).priority);
   }
 
   private setCurrent(kthread: Va): void {
@@ -345,6 +357,11 @@ export class Scheduler {
     const status = nt.dispatcher.trySatisfy(action.objects, action.waitAll, kthread);
     if (status !== undefined) {
       nt.cpu.state.setGpr(Gpr.Rax, BigInt(status));
+      return;
+    }
+    const atOnce = nt.apcs.statusForWait(kthread, action.alertable, action.waitMode);
+    if (atOnce !== undefined) {
+      nt.cpu.state.setGpr(Gpr.Rax, BigInt(atOnce));
       return;
     }
     if (action.dueTime !== undefined && action.dueTime <= nt.clock.interruptTime && action.objects.length > 0) {
@@ -369,32 +386,46 @@ export class Scheduler {
     this.suspendCurrent('waiting');
   }
 
-  /** An object was signalled: wakes those whose wait it ends, longest wait first. */
-  wakeWaiters(object: Va): void {
+  /** After an APC interrupted it. */
+  waitAgain(wait: ThreadWait): void {
+    this.update(this.current.value, { wait: undefined });
+    this.wait({ action: 'wait', ...wait }, wait.routine);
+  }
+
+  /** An object was signalled: wakes those whose wait it ends, longest wait first, with a boost of `increment`. */
+  wakeWaiters(object: Va, increment = 0): void {
     const waiting = [...this.threads.values()]
-      .filter((thread) => thread.wait?.objects.includes(object))
+      .filter((thread) => thread.state === 'waiting' && thread.wait?.objects.includes(object))
       .sort((a, b) => (a.wait?.order ?? 0) - (b.wait?.order ?? 0));
     for (const thread of waiting) {
       if (!this.nt.dispatcher.isSignalled(object, thread.kthread)) return;
       const { wait } = thread;
       const status = wait && this.nt.dispatcher.trySatisfy(wait.objects, wait.waitAll, thread.kthread);
-      if (status !== undefined) this.wake(thread.kthread, status);
+      if (status !== undefined) this.wake(thread.kthread, status, increment);
     }
   }
 
-  private wake(kthread: Va, status: number): void {
+  /** Ends a thread's wait with a status. */
+  wake(kthread: Va, status: number, increment = 0): void {
     const { context } = this.thread(kthread);
     assert(context, 'a waiting thread has its registers');
     const gpr = context.gpr.slice();
     gpr[Gpr.Rax] = BigInt(status);
-    this.update(kthread, { context: { ...context, gpr } });
+    this.update(kthread, { context: { ...context, gpr }, wait: undefined });
+    this.boost(kthread, increment);
     this.makeReady(kthread);
+  }
+
+  private boost(kthread: Va, increment: number): void {
+    const { priority, basePriority } = this.thread(kthread);
+    const boosted = Math.min(basePriority + increment, lowRealtimePriority - 1);
+    if (boosted > priority) this.update(kthread, { priority: boosted });
   }
 
   private nextWaitDue(): number {
     let due = Number.POSITIVE_INFINITY;
-    for (const { wait } of this.threads.values()) {
-      if (wait?.dueTime !== undefined && wait.dueTime < due) due = wait.dueTime;
+    for (const { wait, state } of this.threads.values()) {
+      if (state === 'waiting' && wait?.dueTime !== undefined && wait.dueTime < due) due = wait.dueTime;
     }
     return due;
   }
@@ -403,7 +434,7 @@ export class Scheduler {
     const now = this.nt.clock.interruptTime;
     for (const thread of [...this.threads.values()]) {
       const { wait } = thread;
-      if (wait?.dueTime === undefined || wait.dueTime > now) continue;
+      if (thread.state !== 'waiting' || wait?.dueTime === undefined || wait.dueTime > now) continue;
       // A delay (no objects) ends with success.
       this.wake(thread.kthread, wait.objects.length === 0 ? 0 : STATUS_TIMEOUT);
     }

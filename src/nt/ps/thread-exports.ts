@@ -4,8 +4,8 @@ import { BugCheck } from '../declare/bug-check.ts';
 import { anyIrql, passiveOnly, upToDispatch } from '../declare/irql-ranges.ts';
 import { Irql, ntExports, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, continueGuest, type Outcome, unsupported } from '../declare/outcome.ts';
-import { ACCESS_MASK, HANDLE, LONG, NTSTATUS, PVOID, pointerTo, ULONG64 } from '../declare/parameter-types.ts';
-import type { Thread } from '../ke/scheduler.ts';
+import { ACCESS_MASK, HANDLE, NTSTATUS, PVOID, pointerTo, ULONG64 } from '../declare/parameter-types.ts';
+import type { Thread } from '../ke/thread.ts';
 import { type Holder, holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import {
@@ -61,6 +61,7 @@ function createSystemThread(nt: Nt, request: ThreadRequest, holder: Holder): num
     request.StartRoutine,
     request.StartContext,
   ]);
+  scheduler.ready.mayStartAtOnce();
   nt.events.emit('threadCreated', { thread: kthread });
   return STATUS_SUCCESS;
 }
@@ -82,7 +83,7 @@ function terminate(nt: Nt, exitStatus: number): Outcome {
 }
 
 /** Answers about a thread; Windows would read whatever lies at an address that is none. */
-function withThread(nt: Nt, kthread: Va, answer: (thread: Thread) => Outcome): Outcome {
+export function withThread(nt: Nt, kthread: Va, answer: (thread: Thread) => Outcome): Outcome {
   const thread = nt.scheduler.findThread(kthread);
   return thread === undefined ? unsupported('a question about an address that is no thread') : answer(thread);
 }
@@ -230,26 +231,6 @@ export const psThreads = ntExports(
       params: { ThreadId: HANDLE, Thread: PVOID },
       returns: 'NTSTATUS',
       body: (nt, { ThreadId, Thread }) => lookUpThread(nt, ThreadId, Thread),
-    }),
-    /** A priority is kept and answered; threads take turns whatever theirs is. */
-    KeSetPriorityThread: ntRoutine({
-      doc: 'wdm.h; nf-wdm-kesetprioritythread',
-      irql: passiveOnly,
-      params: { Thread: PVOID, Priority: LONG },
-      returns: 'LONG',
-      support: { partial: 'a thread of higher priority does not preempt' },
-      body: (nt, { Thread, Priority }) =>
-        withThread(nt, Thread, ({ priority }) => {
-          nt.scheduler.update(Thread, { priority: Priority });
-          return priority;
-        }),
-    }),
-    KeQueryPriorityThread: ntRoutine({
-      doc: 'wdm.h; nf-wdm-kequeryprioritythread',
-      irql: passiveOnly,
-      params: { Thread: PVOID },
-      returns: 'LONG',
-      body: (nt, { Thread }) => withThread(nt, Thread, ({ priority }) => priority),
     }),
     ExGetPreviousMode: ntRoutine({
       doc: 'wdm.h; nf-wdm-exgetpreviousmode',

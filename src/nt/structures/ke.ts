@@ -57,6 +57,22 @@ export const KDPC = struct('_KDPC', {
   DpcData: pointer,
 });
 
+export const KAPC = struct('_KAPC', {
+  Type: u8,
+  Size: placed(0x02, u8),
+  Thread: placed(0x08, pointer),
+  ApcListEntry: bytes(16, 8),
+  KernelRoutine: pointer,
+  RundownRoutine: pointer,
+  NormalRoutine: pointer,
+  NormalContext: pointer,
+  SystemArgument1: pointer,
+  SystemArgument2: pointer,
+  ApcStateIndex: u8,
+  ApcMode: u8,
+  Inserted: u8,
+});
+
 /** KLOCK_QUEUE_HANDLE: an in-stack queued spin lock's place in the queue. */
 export const KLOCK_QUEUE_HANDLE = struct('_KLOCK_QUEUE_HANDLE', { Next: pointer, Lock: pointer, OldIrql: u8 });
 
