@@ -20,8 +20,8 @@ function dword(value: number): Uint8Array {
 export function fillRegistry(tree: RegistryTree): void {
   const machine = tree.addKey(tree.root, 'MACHINE', { isVolatile: true });
   const user = tree.addKey(tree.root, 'USER', { isVolatile: true });
-  const hardware = tree.addKey(machine, 'HARDWARE', { isVolatile: true });
-  for (const name of ['DESCRIPTION', 'DEVICEMAP', 'RESOURCEMAP']) tree.addKey(hardware, name, { isVolatile: true });
+  // This hive is in no file, yet takes keys that are not volatile: class drivers write below DEVICEMAP by path.
+  addKeys(tree, tree.addKey(machine, 'HARDWARE'), ['DESCRIPTION', 'DEVICEMAP', 'RESOURCEMAP']);
   for (const name of ['.DEFAULT', 'S-1-5-18']) addKeys(tree, tree.addKey(user, name), ['Environment', 'Software']);
   fillSystem(tree, tree.addKey(machine, 'SYSTEM'));
   fillSoftware(tree, tree.addKey(machine, 'SOFTWARE'));

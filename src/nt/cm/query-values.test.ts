@@ -311,6 +311,11 @@ describe('values by path', () => {
     expect(remove()).toBe(STATUS_OBJECT_NAME_NOT_FOUND);
   });
 
+  it('are written below the device map, with the key', () => {
+    expect(write(4, text('path', 'KeyboardClass'), 'Value')).toBe(STATUS_SUCCESS);
+    expect(nt.registry.findAbsolute('\\Registry\\Machine\\Hardware\\DeviceMap\\KeyboardClass').key).toBeDefined();
+  });
+
   it.each([
     [0, '\\Registry\\Machine\\Hardware\\DeviceMap', STATUS_SUCCESS],
     [2, 'Session Manager', STATUS_SUCCESS],

@@ -104,6 +104,14 @@ describe('entries of the error log', () => {
     expect(call('IoAllocateErrorLogEntry', driver, bytes)).toBe(nullVa);
   });
 
+  it('are not for what is neither a device nor a driver', () => {
+    const { memory } = kernel.nt;
+    const extension = DEVICE_OBJECT.DeviceExtension.get(memory, make());
+    memory.writeU64(extension, 0n);
+    expect(call('IoAllocateErrorLogEntry', extension, 0x30)).toBe(nullVa);
+    expect(call('IoAllocateErrorLogEntry', nullVa, 0x30)).toBe(nullVa);
+  });
+
   it.each([0x30, 0xf0])('hold the device until they are written: %i bytes', (bytes) => {
     const { nt } = kernel;
     const device = make();

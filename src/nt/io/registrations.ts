@@ -3,6 +3,7 @@ import type { StoreCell, StoreMap } from '../../base/store.ts';
 import { nullVa, type Va } from '../../base/va.ts';
 import type { Nt } from '../nt.ts';
 import { referenceObject, releaseObjectLater } from '../ob/references.ts';
+import { DEVICE_OBJECT, IoType } from '../structures/io.ts';
 import { IO_ERROR_LOG_PACKET } from '../structures/io-queues.ts';
 
 interface DriverExtension {
@@ -75,9 +76,11 @@ export class Registrations {
 
   // ---- the error log
 
-  /** Null for sizes that the log does not take. */
+  /** Null for sizes that the log does not take, and for what is neither a device nor a driver by its type field. */
   allocateErrorLogEntry(object: Va, bytes: number): Va {
     if (bytes < IO_ERROR_LOG_PACKET.sizeBytes || bytes > largestErrorLogEntry) return nullVa;
+    const type = object === nullVa ? 0 : DEVICE_OBJECT.Type.get(this.nt.memory, object);
+    if (type !== IoType.Device && type !== IoType.Driver) return nullVa;
     referenceObject(this.nt, object);
     const entry = this.nt.pool.allocateKernel(bytes, 'IoEr');
     this.errorLogEntries.set(entry, object);
