@@ -27,6 +27,12 @@ export const NO_MORE_ENTRIES = '0x8000001A';
 export const OBJECT_NAME_NOT_FOUND = '0xC0000034';
 export const QUERY_VETOED = '0x80000028';
 export const SOME_NOT_MAPPED = '0x00000107';
+export const BUFFER_OVERFLOW = '0x80000005';
+export const END_OF_FILE = '0xC0000011';
+export const INFO_LENGTH_MISMATCH = '0xC0000004';
+export const STACK_OVERFLOW = '0xC00000FD';
+export const DEVICE_BUSY = '0x80000011';
+export const INVALID_BUFFER_SIZE = '0xC0000206';
 export const SUCCESS = '0x00000000';
 export const TIMEOUT = '0x00000102';
 

@@ -35,18 +35,11 @@ __declspec(dllimport) PVOID NTAPI ExAllocatePool3(ULONG64 Flags, SIZE_T NumberOf
                                                   const POOL_EXTENDED_PARAMETER *ExtendedParameters,
                                                   ULONG ExtendedParametersCount);
 
-/* Inline in newer headers too. */
+/* Inline functions in the headers that have them. */
 #define POOL_ZERO_ALLOCATION 1024
-
-static inline PVOID ExAllocatePoolZero(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag)
-{
-    return ExAllocatePoolWithTag((POOL_TYPE)(PoolType | POOL_ZERO_ALLOCATION), NumberOfBytes, Tag);
-}
-
-static inline PVOID ExAllocatePoolUninitialized(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag)
-{
-    return ExAllocatePoolWithTag(PoolType, NumberOfBytes, Tag);
-}
+#define ExAllocatePoolZero(PoolType, NumberOfBytes, Tag) \
+    ExAllocatePoolWithTag((POOL_TYPE)((PoolType) | POOL_ZERO_ALLOCATION), NumberOfBytes, Tag)
+#define ExAllocatePoolUninitialized(PoolType, NumberOfBytes, Tag) ExAllocatePoolWithTag(PoolType, NumberOfBytes, Tag)
 
 __declspec(dllimport) PVOID NTAPI MmAllocateContiguousNodeMemory(SIZE_T NumberOfBytes,
                                                                  PHYSICAL_ADDRESS LowestAcceptableAddress,
