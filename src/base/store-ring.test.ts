@@ -3,9 +3,7 @@ import { StoreRing } from './store-ring.ts';
 
 function fill(ring: StoreRing, from: number, to: number): void {
   for (let value = from; value < to; value++) {
-    const row = ring.add();
-    ring.set(row, 0, value);
-    ring.set(row, 1, value * 2);
+    ring.push(value, value * 2, 0, value);
   }
 }
 
@@ -18,7 +16,7 @@ const downFrom = (top: number, length: number): number[] => Array.from({ length 
 
 describe('a ring of rows', () => {
   it('gives the newest first and forgets the oldest', () => {
-    const ring = new StoreRing(1024, 2);
+    const ring = new StoreRing(1024);
     fill(ring, 0, 3);
     expect(contents(ring)).toEqual([2, 1, 0]);
     expect(ring.get(1, 1)).toBe(2);
@@ -29,12 +27,12 @@ describe('a ring of rows', () => {
   });
 
   it('goes back to a snapshot, which later rows leave alone', () => {
-    const ring = new StoreRing(2048, 2);
+    const ring = new StoreRing(2048);
     fill(ring, 0, 2500);
     const saved = ring.save();
     fill(ring, 2500, 6000);
     expect(contents(ring)).toEqual(downFrom(5999, 2048));
-    const other = new StoreRing(2048, 2);
+    const other = new StoreRing(2048);
     other.load(saved);
     fill(other, 9000, 9002);
     ring.load(saved);
@@ -43,7 +41,7 @@ describe('a ring of rows', () => {
   });
 
   it('shares with a snapshot what is not written to afterwards', () => {
-    const ring = new StoreRing(4096, 2);
+    const ring = new StoreRing(4096);
     fill(ring, 0, 4096);
     const first = ring.save() as { chunks: Uint32Array[] };
     fill(ring, 4096, 4100);

@@ -1,5 +1,5 @@
 /**
- * The latest rows of 32-bit numbers, the oldest overwritten; part of snapshots. A snapshot shares all chunks of rows
+ * The latest rows of four 32-bit numbers, the oldest overwritten; part of snapshots. A snapshot shares all chunks of rows
  * that are not written to afterwards.
  */
 import { assert } from './errors.ts';
@@ -13,19 +13,20 @@ interface Saved {
   readonly count: number;
 }
 
+/** Numbers of a row. */
+const words = 4;
+
 export class StoreRing {
   readonly capacity: number;
-  private readonly words: number;
   private chunks: (Uint32Array | undefined)[] = [];
   /** Chunks that a snapshot shares. */
   private isShared: boolean[] = [];
   private count_ = 0;
 
-  /** `capacity`: rows that are kept, a power of two of at least 1024. `words`: numbers of a row. */
-  constructor(capacity: number, words: number) {
+  /** `capacity`: rows that are kept, a power of two of at least 1024. */
+  constructor(capacity: number) {
     assert(capacity >= chunkRows && Number.isInteger(Math.log2(capacity)), 'a ring holds a power of two of rows');
     this.capacity = capacity;
-    this.words = words;
   }
 
   /** Rows that were added since the start, those that are overwritten included. */
@@ -33,25 +34,24 @@ export class StoreRing {
     return this.count_;
   }
 
-  /** Adds a row; what it holds is what `set` gives it. Returns its place for `set`. */
-  add(): number {
+  /** Adds a row of four numbers. */
+  push(first: number, second: number, third: number, fourth: number): void {
     const row = this.count_ & (this.capacity - 1);
-    this.own(row >>> chunkBits);
-    this.count_++;
-    return row;
-  }
-
-  /** Only in the row that was added last. */
-  set(row: number, word: number, value: number): void {
+    const at = (row & chunkMask) * words;
+    if (at === 0 || this.isShared[row >>> chunkBits] === true) this.own(row >>> chunkBits);
     const chunk = this.chunks[row >>> chunkBits] as Uint32Array;
-    chunk[(row & chunkMask) * this.words + word] = value;
+    chunk[at] = first;
+    chunk[at + 1] = second;
+    chunk[at + 2] = third;
+    chunk[at + 3] = fourth;
+    this.count_++;
   }
 
-  /** A word of the row that was added `age` rows before the latest one; less than both capacity and count. */
-  get(age: number, word: number): number {
+  /** A number of the row that was added `age` rows before the latest one; less than both capacity and count. */
+  get(age: number, word: 0 | 1 | 2 | 3): number {
     assert(age >= 0 && age < this.capacity && age < this.count_, `row ${age} of a ring of ${this.count_}`);
     const row = (this.count_ - 1 - age) & (this.capacity - 1);
-    return (this.chunks[row >>> chunkBits] as Uint32Array)[(row & chunkMask) * this.words + word] as number;
+    return (this.chunks[row >>> chunkBits] as Uint32Array)[(row & chunkMask) * words + word] as number;
   }
 
   save(): unknown {
@@ -68,7 +68,7 @@ export class StoreRing {
 
   private own(chunk: number): void {
     const rows = this.chunks[chunk];
-    if (rows === undefined) this.chunks[chunk] = new Uint32Array(chunkRows * this.words);
+    if (rows === undefined) this.chunks[chunk] = new Uint32Array(chunkRows * words);
     else if (this.isShared[chunk] === true) this.chunks[chunk] = rows.slice();
     this.isShared[chunk] = false;
   }

@@ -5,6 +5,7 @@
 import { assert } from './errors.ts';
 import { StoreNumbers } from './store-numbers.ts';
 import { StoreQueue } from './store-queue.ts';
+import { StoreRing } from './store-ring.ts';
 import { StoreTable } from './store-table.ts';
 
 /** What one store held at a snapshot: opaque to everyone but the store. */
@@ -45,6 +46,11 @@ export class Stores {
   /** Rows of `words` 32-bit numbers, found by the first. */
   table(name: string, words: number): StoreTable {
     return this.add(name, new StoreTable(words));
+  }
+
+  /** The latest `capacity` rows of four 32-bit numbers. */
+  ring(name: string, capacity: number): StoreRing {
+    return this.add(name, new StoreRing(capacity));
   }
 
   snapshot(): StoresSnapshot {

@@ -1,6 +1,7 @@
-/** What the end of the requesting process does: cancels what pends, waits for it, closes every handle. */
+/** What the end of the requesting process does: cancels what pends, waits for it, closes every handle; no page of it may be locked then. */
 import type { Nt } from '../nt/nt.ts';
 import { ntSuccess, statusText } from '../nt/ntstatus.ts';
+import { endProcess } from '../nt/ps/process-end.ts';
 import type { LifeRecord } from './life-record.ts';
 import type { Act } from './life-state.ts';
 
@@ -50,6 +51,7 @@ export class ProcessEnd {
       this.life.call(scheduler.requester, 'NtClose', [handle]);
       return;
     }
+    endProcess(this.nt, process);
     this.life.next();
   }
 
