@@ -3,7 +3,7 @@ import type { Leak, Report } from '../src/index.ts';
 import { drivers, type ExpectedLeak, type ExpectedRun, type ExpectedStep, runSample } from './end-to-end.ts';
 
 /** What Verifier counts as the driver's pool allocations. */
-const countedKinds = ['pool', 'mdl', 'irp', 'workitem', 'string'];
+const countedKinds = ['pool', 'mdl', 'irp', 'workitem', 'string', 'completion-context'];
 
 const nothing = { bugCheck: null, leaks: [], driverEntryStatus: '0x00000000' };
 
@@ -127,7 +127,7 @@ describe('every leak', () => {
       expect(leak.stack).toContainEqual(leak.site);
       expect(leak.stack[0]).toMatchObject({
         module: 'nt',
-        function: expect.stringMatching(/^(Ex|Io|Mm|Ob|Ps|Rtl)\w+$/),
+        function: expect.stringMatching(/^(Ex|Io|Mm|Ob|Ps|Rtl|Zw)\w+$/),
       });
     }
     const inPool = report.leaks.filter(({ kind }) => countedKinds.includes(kind));
