@@ -15,6 +15,7 @@ import { NtEventSource } from '../src/nt/events.ts';
 import { Pool } from '../src/nt/ex/pool.ts';
 import { AddressSpace } from '../src/nt/mm/address-space.ts';
 import type { Nt } from '../src/nt/nt.ts';
+import { PoolQuota } from '../src/nt/ps/pool-quota.ts';
 import { Random } from '../src/nt/random.ts';
 import { setString } from '../src/nt/rtl/counted-strings.ts';
 import { readAnsiZ, readUnicodeString, readWideZ, utf16OfText, writeWide } from '../src/nt/rtl/guest-text.ts';
@@ -46,6 +47,10 @@ export class GuestFixture {
     parts.random = new Random(stores.cell('random', 1));
     parts.addressSpace = new AddressSpace(parts as unknown as Nt);
     parts.pool = new Pool(parts as unknown as Nt);
+    // Everything runs in one process, which is charged.
+    const process = AddressMap.kernelHeap.start;
+    Object.assign(parts, { scheduler: { currentThread: { process } }, processor: { requesterProcess: process } });
+    parts.poolQuota = new PoolQuota(parts as unknown as Nt, undefined);
     return parts as unknown as Nt;
   }
 

@@ -45,6 +45,7 @@ import { Mdls } from './mm/mdls.ts';
 import { PageAllocations } from './mm/page-allocations.ts';
 import { UserMemory } from './mm/user-memory.ts';
 import { ObjectManager } from './ob/object-manager.ts';
+import { PoolQuota, type PoolQuotaLimits } from './ps/pool-quota.ts';
 import { Random } from './random.ts';
 import { Exceptions } from './rtl/exceptions.ts';
 
@@ -54,6 +55,8 @@ import { Tokens } from './se/tokens.ts';
 export interface NtOptions {
   readonly seed: number;
   readonly ramBytes?: number;
+  /** What a process may have in pool that is charged to it; all of the machine's unless told. */
+  readonly poolQuota?: PoolQuotaLimits;
   /** Instructions in a row (calls of the kernel count 500 each) after which a life that does not come to rest is ended. */
   readonly instructionLimit: number;
   /** Arithmetic flags are exact across calls; see `Cpu.needsExactFlags`. */
@@ -105,6 +108,7 @@ export class Nt {
   readonly clock: Clock;
   readonly images: Images;
   readonly pool: Pool;
+  readonly poolQuota: PoolQuota;
   readonly mdls: Mdls;
   readonly contiguous: ContiguousMemory;
   readonly pageAllocations: PageAllocations;
@@ -155,6 +159,7 @@ export class Nt {
     this.clock = new Clock(this);
     this.images = new Images(this);
     this.pool = new Pool(this);
+    this.poolQuota = new PoolQuota(this, options.poolQuota);
     this.mdls = new Mdls(this);
     this.contiguous = new ContiguousMemory(this);
     this.pageAllocations = new PageAllocations(this);

@@ -8,7 +8,7 @@ import { POOL_TAG, POOL_TYPE, PVOID, SIZE_T, ULONG, ULONG64 } from '../declare/p
 import type { Nt } from '../nt.ts';
 import { STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER } from '../ntstatus.ts';
 import { PoolFlag, PoolType, PoolTypeModifier } from '../structures/pool.ts';
-import { tagOf } from './pool.ts';
+import { isPagedPoolType, type PoolRequest, tagOf } from './pool.ts';
 
 /** Tag that the forms without one give: `None`. */
 const noTag = tagOf('None');
@@ -21,6 +21,25 @@ function allocate(nt: Nt, poolType: number, bytes: number, tag: number, call: Ca
   const va = nt.pool.allocate({ poolType, bytes, tag }, call);
   if (va === undefined && raises) return raise(STATUS_INSUFFICIENT_RESOURCES);
   return va ?? 0;
+}
+
+/** Why the current process can't be charged for the block; undefined if it can. */
+function quotaRefusal(nt: Nt, request: PoolRequest, caller: Call): number | undefined {
+  const status = nt.poolQuota.refusal(isPagedPoolType(request.poolType), request.bytes);
+  if (status !== undefined) nt.events.emit('poolAllocationFailed', { request, caller });
+  return status;
+}
+
+/** As {@link allocate}, and the current process is charged. */
+function allocateCharged(nt: Nt, poolType: number, bytes: number, tag: number, call: Call): Outcome {
+  const raises = quotaRaises(poolType);
+  const refusal = quotaRefusal(nt, { poolType, bytes, tag }, call);
+  if (refusal !== undefined) return raises ? raise(refusal) : 0;
+  const outcome = allocate(nt, poolType, bytes, tag, call, raises);
+  if (typeof outcome === 'number' && outcome !== 0) {
+    nt.poolQuota.charge(outcome as Va, isPagedPoolType(poolType), bytes);
+  }
+  return outcome;
 }
 
 const raisesIf = (poolType: number): boolean => (poolType & PoolTypeModifier.RaiseIfAllocationFailure) !== 0;
@@ -48,9 +67,13 @@ function allocatePool2(nt: Nt, flags: bigint, bytes: number, tag: number, call: 
   }
   if ((required & PoolFlag.Session) !== 0n) return unsupported('session pool');
   const isZeroed = (required & PoolFlag.Uninitialized) === 0n;
+  const isCharged = (required & PoolFlag.UseQuota) !== 0n;
+  const refusal = isCharged ? quotaRefusal(nt, { poolType, bytes, tag }, call) : undefined;
+  if (refusal !== undefined) return raises ? raise(refusal) : 0;
   const va = nt.pool.allocate({ poolType, bytes, tag, isZeroed }, call);
-  if (va === undefined && raises) return raise(STATUS_INSUFFICIENT_RESOURCES);
-  return va ?? 0;
+  if (va === undefined) return raises ? raise(STATUS_INSUFFICIENT_RESOURCES) : 0;
+  if (isCharged) nt.poolQuota.charge(va, isPagedPoolType(poolType), bytes);
+  return va;
 }
 
 interface ExtendedParameters {
@@ -104,18 +127,14 @@ export const exPool = ntExports('ntoskrnl.exe', {
     irql: ['PASSIVE', 'DISPATCH'],
     params: { PoolType: POOL_TYPE, NumberOfBytes: SIZE_T },
     returns: 'PVOID',
-    support: { partial: 'quota is not charged, so it never runs out' },
-    body: (nt, { PoolType, NumberOfBytes }, call) =>
-      allocate(nt, PoolType, NumberOfBytes, noTag, call, quotaRaises(PoolType)),
+    body: (nt, { PoolType, NumberOfBytes }, call) => allocateCharged(nt, PoolType, NumberOfBytes, noTag, call),
   }),
   ExAllocatePoolWithQuotaTag: ntRoutine({
     doc: 'wdm.h; nf-wdm-exallocatepoolwithquotatag',
     irql: ['PASSIVE', 'DISPATCH'],
     params: { PoolType: POOL_TYPE, NumberOfBytes: SIZE_T, Tag: POOL_TAG },
     returns: 'PVOID',
-    support: { partial: 'quota is not charged, so it never runs out' },
-    body: (nt, { PoolType, NumberOfBytes, Tag }, call) =>
-      allocate(nt, PoolType, NumberOfBytes, Tag, call, quotaRaises(PoolType)),
+    body: (nt, { PoolType, NumberOfBytes, Tag }, call) => allocateCharged(nt, PoolType, NumberOfBytes, Tag, call),
   }),
   /** Zeroed unless POOL_FLAG_UNINITIALIZED; NULL or an exception (POOL_FLAG_RAISE_ON_FAILURE) on bad flags, tag 0, size 0. */
   ExAllocatePool2: ntRoutine({

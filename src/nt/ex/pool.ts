@@ -112,6 +112,7 @@ export class Pool {
         'a pool block was freed with another tag than it was allocated with',
       );
     }
+    this.nt.poolQuota.giveBack(va);
     this.nt.events.emit('poolFreed', { block, caller });
     this.remove(block);
   }
