@@ -177,34 +177,36 @@ function build(sample, out) {
   }
 }
 
-/** The leaks that a source declares: `// leak[run,…]: key=value …` at the end of the allocating line. */
+/** The leaks that a source declares: `// leak[run,…]: key=value …`, one or more at the end of the allocating line. */
 function leaksOf(sample) {
   const file = `${sample.name}.c`;
   const lines = readFileSync(join(repository, folderOf(sample), file), 'utf8').split('\n');
   const leaks = [];
   lines.forEach((text, index) => {
-    const marker = text.match(/\/\/ leak(?:\[([\w,-]+)\])?: (.+)$/);
-    if (marker === null) return;
-    const fields = Object.fromEntries(marker[2].split(' ').map((field) => field.split('=')));
+    const markers = [...text.matchAll(/\/\/ leak(?:\[([\w,-]+)\])?: (.+?)(?= \/\/ leak|$)/g)];
+    if (markers.length === 0) return;
     const above = lines
       .slice(0, index)
       .findLast((line) => /^\w.*\w\(.*[^;]$/.test(line))
       ?.replace(/__attribute__\(\(\w+\)\)/, '');
-    leaks.push({
-      runs: marker[1]?.split(',') ?? null,
-      leak: {
-        kind: fields.kind ?? 'pool',
-        tag: fields.tag ?? null,
-        name: fields.name ?? null,
-        bytes: fields.bytes === undefined ? null : Number(fields.bytes),
-        count: Number(fields.count),
-        poolType: fields.pool ?? null,
-        function: above?.match(/(\w+)\((?!\()/)?.[1] ?? null,
-        outerFunction: fields.outer ?? null,
-        file,
-        line: index + 1,
-      },
-    });
+    for (const [, runs, pairs] of markers) {
+      const fields = Object.fromEntries(pairs.split(' ').map((field) => field.split('=')));
+      leaks.push({
+        runs: runs?.split(',') ?? null,
+        leak: {
+          kind: fields.kind ?? 'pool',
+          tag: fields.tag ?? null,
+          name: fields.name ?? null,
+          bytes: fields.bytes === undefined ? null : Number(fields.bytes),
+          count: Number(fields.count),
+          poolType: fields.pool ?? null,
+          function: above?.match(/(\w+)\((?!\()/)?.[1] ?? null,
+          outerFunction: fields.outer ?? null,
+          file,
+          line: index + 1,
+        },
+      });
+    }
   });
   return leaks;
 }

@@ -33,6 +33,9 @@ export const INFO_LENGTH_MISMATCH = '0xC0000004';
 export const STACK_OVERFLOW = '0xC00000FD';
 export const DEVICE_BUSY = '0x80000011';
 export const INVALID_BUFFER_SIZE = '0xC0000206';
+export const NO_MEMORY = '0xC0000017';
+export const RANGE_NOT_FOUND = '0xC000028C';
+export const TOO_MANY_OPENED_FILES = '0xC000011F';
 export const SUCCESS = '0x00000000';
 export const TIMEOUT = '0x00000102';
 
