@@ -9,6 +9,7 @@ import { exLookasideInternals, exLookasides } from './ex/lookaside-exports.ts';
 import { exPool } from './ex/pool-exports.ts';
 import { exResources, exRundown } from './ex/resource-exports.ts';
 import { exWorkerInternals } from './ex/work-queue.ts';
+import { fileSystemDriver } from './fs/file-system-driver.ts';
 import { halBuses } from './hal/bus-exports.ts';
 import { halPorts } from './hal/port-exports.ts';
 import { ioCancelSafeQueueInternals, ioCancelSafeQueues } from './io/cancel-safe-queue-exports.ts';
@@ -16,6 +17,9 @@ import { ioCompletionContextInternals, ioCompletionContexts } from './io/complet
 import { ioDevices } from './io/device-exports.ts';
 import { ioDeviceStacks } from './io/device-stack-exports.ts';
 import { ioDriverLoading } from './io/driver-loading.ts';
+import { ioFileServices } from './io/file-services.ts';
+import { ioInformationServices } from './io/information-services.ts';
+import { ioInterruptInternals, ioInterrupts } from './io/interrupt-exports.ts';
 import { ioIrpCreation, ioIrpCreationInternals } from './io/irp-creation-exports.ts';
 import { ioIrpInternals, ioIrps } from './io/irp-exports.ts';
 import { ioLibraryLoading } from './io/library-loading.ts';
@@ -48,8 +52,10 @@ import { mmPhysicalMemory } from './mm/physical-exports.ts';
 import { mmSystemRoutines } from './mm/system-routines.ts';
 import { obEventServices } from './ob/event-services.ts';
 import { obObjects } from './ob/object-exports.ts';
+import { pnpBusInterface } from './pnp/bus-interface.ts';
 import { pnpDeviceActions } from './pnp/device-actions.ts';
 import { pnpDevices } from './pnp/device-exports.ts';
+import { pnpNotificationInternals, pnpNotifications } from './pnp/notification-exports.ts';
 import { pnpRegistry } from './pnp/registry-exports.ts';
 import { pnpRootBus } from './pnp/root-bus.ts';
 import { poInternals, poPower } from './po/power-exports.ts';
@@ -158,6 +164,11 @@ export const kernelComponents: readonly KernelComponent[] = [
   poPower,
   poInternals,
   pnpRegistry,
+  pnpNotifications,
+  pnpNotificationInternals,
+  pnpBusInterface,
+  ioInterrupts,
+  ioInterruptInternals,
   ioCompletionContexts,
   ioCompletionContextInternals,
   rtlSids,
@@ -165,6 +176,9 @@ export const kernelComponents: readonly KernelComponent[] = [
   rtlSecurityDescriptors,
   ioLibraryLoading,
   kePriorities,
+  fileSystemDriver,
+  ioFileServices,
+  ioInformationServices,
   seTokens,
   seSubjectContexts,
   seDescriptors,

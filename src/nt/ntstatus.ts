@@ -113,6 +113,13 @@ export const STATUS_ALLOTTED_SPACE_EXCEEDED = 0xc000_0099;
 export const STATUS_INVALID_SECURITY_DESCR = 0xc000_0079;
 export const STATUS_INVALID_SID = 0xc000_0078;
 export const STATUS_INVALID_ACL = 0xc000_0077;
+export const STATUS_IO_TIMEOUT = 0xc000_00b5;
+export const STATUS_DEVICE_DATA_ERROR = 0xc000_009c;
+export const STATUS_DEVICE_NOT_CONNECTED = 0xc000_009d;
+export const STATUS_DEVICE_POWER_FAILURE = 0xc000_009e;
+export const STATUS_INVALID_PARAMETER_10 = 0xc000_00f8;
+export const STATUS_DEVICE_BUSY = 0x8000_0011;
+export const STATUS_POWER_STATE_INVALID = 0xc000_02d3;
 
 /** Whether a status reports success (or information): NT_SUCCESS. */
 export function ntSuccess(status: number): boolean {

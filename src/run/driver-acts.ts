@@ -20,7 +20,7 @@ export class DriverActs {
     this.nt = nt;
     this.life = life;
     this.image = image;
-    this.pnp = new PnpDeviceOfLife(nt, image);
+    this.pnp = new PnpDeviceOfLife(nt, () => [image()]);
   }
 
   // ---- load and unload
@@ -72,7 +72,7 @@ export class DriverActs {
   // ---- its device
 
   arrive(): void {
-    this.life.callSystem(this.pnp.arrival);
+    this.life.callSystem(this.pnp.arrive());
   }
 
   /** AddDevice and the start are over. A driver without a device is unloaded. */

@@ -13,27 +13,37 @@ export type KernelCall = readonly [routine: string, args: readonly number[]];
 
 export class PnpDeviceOfLife {
   private readonly nt: Nt;
-  private readonly image: () => KernelImage;
+  private readonly images: () => readonly KernelImage[];
 
-  constructor(nt: Nt, image: () => KernelImage) {
+  /** `images`: the drivers of the device's stack, from the lowest up. */
+  constructor(nt: Nt, images: () => readonly KernelImage[]) {
     this.nt = nt;
-    this.image = image;
+    this.images = images;
   }
 
-  private get driverObject(): Va {
-    return this.nt.io.drivers.ofImage(this.image())?.driverObject ?? nullVa;
+  private get driverObjects(): readonly Va[] {
+    return this.images()
+      .map((image) => this.nt.io.drivers.ofImage(image)?.driverObject ?? nullVa)
+      .filter((driver) => driver !== nullVa);
   }
 
-  /** The latest device that the driver was asked to add. */
+  /** The driver objects of those that have an AddDevice routine. */
+  private get drivers(): readonly Va[] {
+    return this.driverObjects.filter((driver) => this.canAdd(driver));
+  }
+
+  /** The latest device that the drivers were asked to add. */
   get device(): PnpDevice | undefined {
-    return this.nt.io.pnp.ofDriver(this.driverObject);
+    return this.driverObjects.map((driver) => this.nt.io.pnp.ofDriver(driver)).find((device) => device !== undefined);
   }
 
-  /** Whether the driver has an AddDevice routine; it may have written over its driver object. */
   get hasAddDevice(): boolean {
+    return this.drivers.length > 0;
+  }
+
+  /** A driver may have written over its driver object. */
+  private canAdd(driver: Va): boolean {
     const { memory } = this.nt;
-    const driver = this.driverObject;
-    if (driver === nullVa) return false;
     const extension = DRIVER_OBJECT.DriverExtension.get(memory, driver);
     if (!memory.isAccessible(extension, DRIVER_EXTENSION.sizeBytes, Access.Read)) return false;
     return DRIVER_EXTENSION.AddDevice.get(memory, extension) !== nullVa;
@@ -44,8 +54,9 @@ export class PnpDeviceOfLife {
     return device !== undefined && this.nt.io.pnp.isOpen(device.pdo);
   }
 
-  get arrival(): KernelCall {
-    return ['IopAddDevice', [this.driverObject]];
+  /** A new device on the bus. */
+  arrive(): KernelCall {
+    return ['IopAddDevice', [this.nt.io.pnp.create(this.drivers)]];
   }
 
   /** IRP_MN_REMOVE_DEVICE for a device that was pulled out and is closed by now; undefined if there is none. */
@@ -59,7 +70,7 @@ export class PnpDeviceOfLife {
     const { device } = this;
     if (device === undefined) return 'needs a plug-and-play driver, and this one has no AddDevice routine';
     const isGone = device.state === 'removed' || device.state === 'failed';
-    if (verb === 'start') return isGone ? this.arrival : call(device, 'start');
+    if (verb === 'start') return isGone ? this.arrive() : call(device, 'start');
     if (verb === 'stop') return call(device, 'stop');
     if (verb === 'surprise-remove') return call(device, 'surpriseRemove');
     return this.removalOf(device);
@@ -80,7 +91,7 @@ export class PnpDeviceOfLife {
   /** Why the device did not start; undefined if it did. */
   get failure(): string | undefined {
     const { device } = this;
-    if (device?.failure === undefined) return undefined;
+    if (device?.failure === undefined || device.isRestartRefused === true) return undefined;
     const { what, status } = device.failure;
     return `the device was not started: ${what} failed with ${statusText(status)}`;
   }

@@ -1,9 +1,15 @@
 import type { Nt } from '../nt.ts';
+import { BusInterfaces } from '../pnp/bus-interface.ts';
 import { DeviceInterfaces } from '../pnp/device-interfaces.ts';
+import { DeviceQueries } from '../pnp/device-queries.ts';
+import { DeviceRegisters } from '../pnp/device-registers.ts';
+import { LowerDevice } from '../pnp/lower-device.ts';
+import { PnpNotifications } from '../pnp/notifications.ts';
 import { PlugAndPlay } from '../pnp/plug-and-play.ts';
 import { DeviceObjects } from './device-objects.ts';
 import { DriverObjects } from './driver-objects.ts';
 import { FileObjects } from './file-objects.ts';
+import { InterruptObjects } from './interrupt-objects.ts';
 import { Irps } from './irps.ts';
 import { Registrations } from './registrations.ts';
 
@@ -16,6 +22,12 @@ export class IoManager {
   readonly registrations: Registrations;
   readonly pnp: PlugAndPlay;
   readonly interfaces: DeviceInterfaces;
+  readonly deviceRegisters: DeviceRegisters;
+  readonly deviceQueries: DeviceQueries;
+  readonly notifications: PnpNotifications;
+  readonly busInterfaces: BusInterfaces;
+  readonly lowerDevice: LowerDevice;
+  readonly interruptObjects: InterruptObjects;
 
   constructor(nt: Nt) {
     this.drivers = new DriverObjects(nt);
@@ -25,5 +37,11 @@ export class IoManager {
     this.registrations = new Registrations(nt);
     this.pnp = new PlugAndPlay(nt);
     this.interfaces = new DeviceInterfaces(nt);
+    this.deviceRegisters = new DeviceRegisters(nt);
+    this.deviceQueries = new DeviceQueries(nt);
+    this.notifications = new PnpNotifications(nt);
+    this.busInterfaces = new BusInterfaces(nt);
+    this.lowerDevice = new LowerDevice(nt);
+    this.interruptObjects = new InterruptObjects(nt);
   }
 }

@@ -73,6 +73,23 @@ export class Frames {
     return frame;
   }
 
+  /** A device answers at the page, with registers that keep what is written: zeros at first. False if memory is short. */
+  addDevicePage(pfn: number): boolean {
+    const frame = this.frameForMapping(pfn);
+    if (frame === undefined) return false;
+    this.nt.memory.frameBytes(frame).fill(0);
+    this.lock(frame);
+    return true;
+  }
+
+  /** The device is gone; the page stays while it is mapped. */
+  removeDevicePage(pfn: number): void {
+    const frame = this.deviceFrames.get(pfn);
+    if (frame === undefined) return;
+    this.unlock(frame);
+    this.unmapped(frame);
+  }
+
   /** Physical address behind `va`; undefined if nothing is mapped there. */
   physicalAddress(va: Va): number | undefined {
     const mapping = this.nt.memory.mappingAt(va);

@@ -107,7 +107,7 @@ class PnpDriver {
   }
 
   arrive(): number {
-    return this.code.call('IopAddDevice', this.driverObject) >>> 0;
+    return this.code.call('IopAddDevice', this.code.nt.io.pnp.create([this.driverObject])) >>> 0;
   }
 
   act(action: PnpAction): number {
@@ -139,18 +139,20 @@ const started = (): PnpDriver => {
 };
 
 describe('a device arrives', () => {
-  it('is added, given no resources, started and asked what it is', () => {
+  it('is added, given its resources, started and asked what it is', () => {
     const driver = new PnpDriver();
     expect(driver.arrive()).toBe(0);
     expect(driver.minors()).toEqual([
-      PnpMinor.QueryResourceRequirements,
       PnpMinor.FilterResourceRequirements,
       PnpMinor.StartDevice,
       PnpMinor.QueryCapabilities,
       PnpMinor.QueryPnpDeviceState,
       PnpMinor.QueryDeviceRelations,
     ]);
-    expect(driver.device).toMatchObject({ state: 'started', instance: '0000' });
+    expect(driver.device).toMatchObject({
+      state: 'started',
+      identity: { deviceId: 'ROOT\\POOLPROOF', instance: '0000' },
+    });
   });
 
   it('is removed again when its start fails', () => {
@@ -204,7 +206,7 @@ describe('a device that is started', () => {
     const driver = started();
     const { pdo } = driver.device;
     expect(driver.act('queryRemove')).toBe(0);
-    expect(driver.minors()).toEqual([PnpMinor.QueryRemoveDevice, PnpMinor.RemoveDevice]);
+    expect(driver.minors()).toEqual([PnpMinor.QueryDeviceRelations, PnpMinor.QueryRemoveDevice, PnpMinor.RemoveDevice]);
     expect(driver.device.state).toBe('removed');
     expect(driver.code.nt.io.devices.get(pdo)).toBeUndefined();
     expect(driver.code.nt.io.devices.ofDriver(driver.driverObject)).toEqual([]);
@@ -214,7 +216,11 @@ describe('a device that is started', () => {
     const driver = started();
     driver.code.nt.io.devices.changeReferenceCount(driver.device.pdo, 1);
     expect(driver.act('queryRemove')).toBe(vetoed);
-    expect(driver.minors()).toEqual([PnpMinor.QueryRemoveDevice, PnpMinor.CancelRemoveDevice]);
+    expect(driver.minors()).toEqual([
+      PnpMinor.QueryDeviceRelations,
+      PnpMinor.QueryRemoveDevice,
+      PnpMinor.CancelRemoveDevice,
+    ]);
     expect(driver.device.state).toBe('started');
   });
 

@@ -19,7 +19,7 @@ let name: Va;
 beforeEach(() => {
   kernel = new KernelCaller();
   const { nt, image } = kernel;
-  pdo = nt.io.pnp.create(nt.io.drivers.create(image, 'caller').driverObject);
+  pdo = nt.io.pnp.create([nt.io.drivers.create(image, 'caller').driverObject]);
   block = nt.pool.allocateKernel(0x200, 'Test');
   guid = nt.pool.allocateKernel(16, 'Test');
   name = nt.pool.allocateKernel(16, 'Test');
@@ -53,7 +53,7 @@ describe('IoGetDeviceProperty', () => {
   });
 
   it('knows what the device does not have, and what is no property', () => {
-    expect(property(10, 0x100)).toMatchObject({ status: notFound, length: 0 });
+    expect(property(9, 0x100)).toMatchObject({ status: notFound, length: 0 });
     expect(property(23, 0x100).status).toBe(0xc000_00f0);
   });
 

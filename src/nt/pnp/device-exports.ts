@@ -18,33 +18,44 @@ import { readUnicodeString, utf16OfText } from '../rtl/guest-text.ts';
 import { guidBytes, guidText } from '../rtl/guid.ts';
 import { allocateStringBuffer, createString } from '../rtl/string-buffers.ts';
 import { DeviceRelation } from '../structures/pnp.ts';
-import { deviceId, enumerator, type PnpDevice, systemClassGuid } from './plug-and-play.ts';
+import { enumeratorOf, multiText, systemClassGuid } from './device-identity.ts';
+import type { PnpDevice } from './plug-and-play.ts';
 
 const pdevice = pointerTo('DEVICE_OBJECT');
 const pstring = pointerTo('UNICODE_STRING');
 const pguid = pointerTo('GUID');
 
 const textValue = (text: string): Uint8Array => utf16OfText(`${text}\0`);
+const multiValue = (names: readonly string[]): Uint8Array | undefined =>
+  names.length === 0 ? undefined : utf16OfText(multiText(names));
 const numberValue = (value: number): Uint8Array => new Uint8Array(new Uint32Array([value]).buffer);
 
 /** DEVICE_REGISTRY_PROPERTY to its value; what is not here this device does not have. */
-const properties: Readonly<Record<number, (device: PnpDevice) => Uint8Array>> = {
+const properties: Readonly<Record<number, (device: PnpDevice) => Uint8Array | undefined>> = {
   // DevicePropertyDeviceDescription
-  0: () => textValue('Root-enumerated device'),
+  0: ({ identity }) => textValue(identity.description),
   // DevicePropertyHardwareID, REG_MULTI_SZ
-  1: () => textValue(`${enumerator}\\${deviceId}\0`),
+  1: ({ identity }) => multiValue(identity.hardwareIds),
+  // DevicePropertyCompatibleIDs, REG_MULTI_SZ
+  2: ({ identity }) => multiValue(identity.compatibleIds),
   // DevicePropertyClassName
   5: () => textValue('System'),
   // DevicePropertyClassGuid
   6: () => textValue(systemClassGuid),
   // DevicePropertyDriverKeyName
-  7: ({ instance }) => textValue(`${systemClassGuid}\\${instance}`),
+  7: ({ identity }) => textValue(`${systemClassGuid}\\${identity.instance}`),
   // DevicePropertyManufacturer
   8: () => textValue('Poolproof'),
+  // DevicePropertyLocationInformation
+  10: ({ identity }) => textValue(identity.location),
   // DevicePropertyPhysicalDeviceObjectName
   11: ({ name }) => textValue(name),
+  // DevicePropertyLegacyBusType: PCIBus, as the resource lists say
+  13: ({ resources }) => (resources.length === 0 ? undefined : numberValue(5)),
+  // DevicePropertyBusNumber
+  14: ({ resources }) => (resources.length === 0 ? undefined : numberValue(0)),
   // DevicePropertyEnumeratorName
-  15: () => textValue(enumerator),
+  15: ({ identity }) => textValue(enumeratorOf(identity)),
   // DevicePropertyInstallState: InstallStateInstalled
   18: () => numberValue(0),
   // DevicePropertyRemovalPolicy: RemovalPolicyExpectSurpriseRemoval
@@ -165,7 +176,7 @@ export const pnpDevices = ntExports('ntoskrnl.exe', {
     body: (nt, { DeviceObject, Type }) => {
       const { pdo } = nt.io.pnp.present(DeviceObject);
       if (Type !== DeviceRelation.Bus) return unsupported(`IoInvalidateDeviceRelations with type ${Type}`);
-      return nt.io.pnp.queueQuery(pdo, 'queryBusRelations');
+      return nt.io.deviceQueries.queue(pdo, 'queryBusRelations');
     },
   }),
   IoInvalidateDeviceState: ntRoutine({
@@ -175,7 +186,7 @@ export const pnpDevices = ntExports('ntoskrnl.exe', {
     returns: 'VOID',
     support: { partial: 'a device that then reports itself failed, disabled or removed ends the run' },
     body: (nt, { PhysicalDeviceObject }) =>
-      nt.io.pnp.queueQuery(nt.io.pnp.present(PhysicalDeviceObject).pdo, 'queryState'),
+      nt.io.deviceQueries.queue(nt.io.pnp.present(PhysicalDeviceObject).pdo, 'queryState'),
   }),
   /** The registration is taken note of; nobody asks for data. */
   IoWMIRegistrationControl: ntRoutine({

@@ -3,7 +3,7 @@ import type { StoreMap } from '../../base/store.ts';
 import type { Va } from '../../base/va.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_OBJECT_NAME_EXISTS, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS } from '../ntstatus.ts';
-import { deviceId, enumerator } from './plug-and-play.ts';
+import { instancePath } from './device-identity.ts';
 
 export interface DeviceInterface {
   /** `\??\ROOT#POOLPROOF#0000#{GUID}`, with `\reference` behind it if there is one. */
@@ -32,8 +32,8 @@ export class DeviceInterfaces {
 
   /** The symbolic link's name; registering again gives the same. */
   register(pdo: Va, guid: string, reference: string): string {
-    const { instance } = this.nt.io.pnp.present(pdo);
-    const base = `\\??\\${enumerator}#${deviceId}#${instance}#${guid.toLowerCase()}`;
+    const path = instancePath(this.nt.io.pnp.present(pdo).identity).replaceAll('\\', '#');
+    const base = `\\??\\${path}#${guid.toLowerCase()}`;
     const link = reference === '' ? base : `${base}\\${reference}`;
     const key = link.toLowerCase();
     if (!this.interfaces.has(key)) this.interfaces.set(key, { link, base, pdo, guid, isEnabled: false });
@@ -51,6 +51,7 @@ export class DeviceInterfaces {
     this.interfaces.set(key, { ...found, isEnabled });
     if (isEnabled && !isShared) this.nt.objects.createSymbolicLink(found.base, pdo?.name ?? '', 0, []);
     if (!isEnabled && !this.isEnabled(found.base)) this.nt.objects.deleteSymbolicLink(found.base);
+    this.nt.io.notifications.interfaceChanged(found, isEnabled);
     return STATUS_SUCCESS;
   }
 

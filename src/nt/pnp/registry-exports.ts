@@ -8,15 +8,17 @@ import { type Outcome, unsupported } from '../declare/outcome.ts';
 import { ACCESS_MASK, PVOID, pointerTo, ULONG } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_INVALID_PARAMETER, STATUS_SUCCESS } from '../ntstatus.ts';
-import { deviceId, enumerator, type PnpDevice, systemClassGuid } from './plug-and-play.ts';
+import { instancePath, systemClassGuid } from './device-identity.ts';
+import type { PnpDevice } from './plug-and-play.ts';
 
 /** PLUGPLAY_REGKEY_*, wdm.h */
 const keyType = { device: 1, driver: 2, currentHardwareProfile: 4 } as const;
 const controlSet = ['MACHINE', 'SYSTEM', 'ControlSet001'];
 
-function partsOf({ instance }: PnpDevice, type: number): readonly string[] | undefined {
-  if (type === keyType.device) return [...controlSet, 'Enum', enumerator, deviceId, instance, 'Device Parameters'];
-  if (type === keyType.driver) return [...controlSet, 'Control', 'Class', systemClassGuid, instance];
+function partsOf({ identity }: PnpDevice, type: number): readonly string[] | undefined {
+  if (type === keyType.device)
+    return [...controlSet, 'Enum', ...instancePath(identity).split('\\'), 'Device Parameters'];
+  if (type === keyType.driver) return [...controlSet, 'Control', 'Class', systemClassGuid, identity.instance];
   return undefined;
 }
 

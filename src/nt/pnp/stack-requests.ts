@@ -24,7 +24,7 @@ export function makeStackRequest(
   device: Va,
   major: number,
   minor: number,
-  fill: (location: Va) => void = () => {},
+  fill: (location: Va, irp: Va) => void = () => {},
 ): StackRequest {
   const { memory } = nt;
   const top = nt.io.devices.top(device);
@@ -38,7 +38,7 @@ export function makeStackRequest(
   const location = nt.io.irps.nextLocation(irp);
   IO_STACK_LOCATION.MajorFunction.set(memory, location, major);
   IO_STACK_LOCATION.MinorFunction.set(memory, location, minor);
-  fill(location);
+  fill(location, irp);
   return { device: top, irp, block };
 }
 

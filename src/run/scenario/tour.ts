@@ -97,6 +97,6 @@ function devicePaths(nt: Nt, driverObject: Va): readonly string[] {
 /** Names of the driver's device interfaces that are enabled. */
 function interfacePaths(nt: Nt, driverObject: Va): readonly string[] {
   return [...nt.io.interfaces.all()]
-    .filter(({ pdo, isEnabled }) => isEnabled && nt.io.pnp.get(pdo)?.driverObject === driverObject)
+    .filter(({ pdo, isEnabled }) => isEnabled && nt.io.pnp.get(pdo)?.drivers.includes(driverObject) === true)
     .map(({ link }) => `\\\\.\\${link.slice(link.indexOf('\\', 1) + 1)}`);
 }
