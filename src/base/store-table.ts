@@ -26,14 +26,14 @@ interface Saved {
  */
 export class StoreTable {
   private readonly words: number;
-  /** Rows in the order in which they were added; a key of 0 marks one that is gone. */
+  /** Rows in the order in which they were added; a key of 0 marks one that is gone. Past `end` is anything. */
   private chunks: Words[] = [];
   /** Chunks that a snapshot shares. */
   private isSharedChunk: boolean[] = [];
   /** Rows up to here are in use or gone. */
   private end = 0;
   private size_ = 0;
-  /** An open-addressing hash table of row numbers plus one; 0 is free. At most half full. */
+  /** An open-addressing hash table of row numbers plus one; 0 is free. A quarter full at most: chains stay short. */
   private index: Words = new Uint32Array(1 << smallestIndexBits);
   private indexShift = 32 - smallestIndexBits;
   private isIndexShared = false;
@@ -62,7 +62,7 @@ export class StoreTable {
   add(key: number): number {
     assert(key > 0 && key >>> 0 === key, 'a key is an unsigned 32-bit number that is not 0');
     if (this.end - this.size_ > mostGoneRows && this.end > 2 * this.size_) this.compact();
-    if (2 * (this.size_ + 1) > this.index.length) this.rebuildIndex(33 - this.indexShift);
+    if (4 * (this.size_ + 1) > this.index.length) this.rebuildIndex(33 - this.indexShift);
     const row = this.end;
     const chunk = row >>> chunkBits;
     if (chunk === this.chunks.length) {
@@ -70,32 +70,34 @@ export class StoreTable {
       this.isSharedChunk.push(false);
     }
     this.end = row + 1;
-    this.set(row, 0, key);
+    const words = this.isSharedChunk[chunk] === true ? this.ownChunk(chunk) : (this.chunks[chunk] as Words);
+    const first = (row & chunkMask) * this.words;
+    words[first] = key;
+    for (let word = first + 1; word < first + this.words; word++) words[word] = 0;
     this.ownIndex();
     this.enter(key, row);
     this.size_++;
     return row;
   }
 
-  /** Whether there was such a row. */
-  remove(key: number): boolean {
-    const mask = this.index.length - 1;
+  /** The row that was there, whose other words can be read until the next {@link StoreTable.add}; -1 if there was none. */
+  remove(key: number): number {
+    const { index } = this;
+    const mask = index.length - 1;
     let slot = this.slotOf(key);
+    let row: number;
     for (; ; slot = (slot + 1) & mask) {
-      const row = (this.index[slot] as number) - 1;
-      if (row < 0) return false;
-      if (this.get(row, 0) !== key) continue;
-      const words = this.ownChunk(row >>> chunkBits);
-      const first = (row & chunkMask) * this.words;
-      words.fill(0, first, first + this.words);
-      break;
+      row = (index[slot] as number) - 1;
+      if (row < 0) return -1;
+      if (this.get(row, 0) === key) break;
     }
+    this.set(row, 0, 0);
     this.ownIndex();
     this.vacate(slot);
     this.size_--;
     // Short-lived rows take turns in the same place.
     while (this.end > 0 && this.get(this.end - 1, 0) === 0) this.end--;
-    return true;
+    return row;
   }
 
   get(row: number, word: number): number {
@@ -162,7 +164,8 @@ export class StoreTable {
   }
 
   private rebuildIndex(bits: number): void {
-    this.index = new Uint32Array(1 << bits);
+    if (this.isIndexShared || this.index.length !== 1 << bits) this.index = new Uint32Array(1 << bits);
+    else this.index.fill(0);
     this.indexShift = 32 - bits;
     this.isIndexShared = false;
     for (let row = this.next(); row >= 0; row = this.next(row)) this.enter(this.get(row, 0), row);
@@ -191,18 +194,13 @@ export class StoreTable {
       if (row === to) continue;
       const words = this.ownChunk(to >>> chunkBits);
       const from = this.chunks[row >>> chunkBits] as Words;
-      const first = (row & chunkMask) * this.words;
-      words.set(from.subarray(first, first + this.words), (to & chunkMask) * this.words);
+      const source = (row & chunkMask) * this.words;
+      const target = (to & chunkMask) * this.words;
+      for (let word = 0; word < this.words; word++) words[target + word] = from[source + word] as number;
     }
-    const old = this.end;
     this.end = to;
-    const kept = Math.max(1, Math.ceil(to / chunkRows));
-    this.chunks.length = Math.min(this.chunks.length, kept);
+    this.chunks.length = Math.max(1, Math.ceil(to / chunkRows));
     this.isSharedChunk.length = this.chunks.length;
-    for (let chunk = to >>> chunkBits; chunk < this.chunks.length; chunk++) {
-      const first = Math.max(to - chunk * chunkRows, 0);
-      this.ownChunk(chunk).fill(0, first * this.words, Math.min(old - chunk * chunkRows, chunkRows) * this.words);
-    }
-    this.rebuildIndex(Math.max(smallestIndexBits, Math.ceil(Math.log2(2 * this.size_ + 2))));
+    this.rebuildIndex(Math.max(smallestIndexBits, Math.ceil(Math.log2(4 * this.size_ + 4))));
   }
 }

@@ -16,6 +16,8 @@ export interface RoutineEntry {
   readonly name: string;
   readonly module: KernelModuleName;
   readonly routine: Routine;
+  /** The routine's parameters, listed once for all calls. */
+  readonly parameters: readonly (readonly [string, Routine['params'][string]])[];
   readonly va: Va;
   /** Added to with {@link HostEntries.hook}. */
   readonly hooks: readonly RoutineHooks[];
@@ -64,8 +66,11 @@ export class HostEntries {
   private readonly resumeByName = new Map<string, ResumeEntry>();
 
   at(va: Va): HostEntry | undefined {
-    const offset = va - AddressMap.host.start;
-    return offset >= 0 && offset % hostSlotBytes === 0 ? this.slots[offset / hostSlotBytes] : undefined;
+    const { start, sizeBytes } = AddressMap.host;
+    const offset = va - start;
+    if (!(offset >= 0 && offset < sizeBytes)) return undefined;
+    // Small from here on, so no arithmetic of fractions: this is asked at each call of the kernel.
+    return (offset & (hostSlotBytes - 1)) === 0 ? this.slots[(offset | 0) / hostSlotBytes] : undefined;
   }
 
   /** The entry whose slot contains the address, now or before its image went (for symbols). */

@@ -16,7 +16,7 @@ import { kernelComponents } from './components.ts';
 import { BugCheck } from './declare/bug-check.ts';
 import { Call, maximumGuestArguments, pushResumeFrame, ResumedCall, readResumeFrame } from './declare/call.ts';
 import { type Action, type CallGuest, isAction, type Outcome, type ReturnValue } from './declare/outcome.ts';
-import type { ArgumentSlots, ParameterType } from './declare/parameter-types.ts';
+import type { ArgumentSlots } from './declare/parameter-types.ts';
 import { NtEventSource } from './events.ts';
 import { Lookasides } from './ex/lookaside.ts';
 import { Pool } from './ex/pool.ts';
@@ -275,7 +275,13 @@ export class Nt {
   hostCall(): boolean {
     if (this.end.value !== undefined) return false;
     if (this.isCallTooMany()) return false;
-    return this.guard(() => this.enterHost()) === true && this.end.value === undefined;
+    // As guard() does, without a closure for each call.
+    try {
+      return this.enterHost() && this.end.value === undefined;
+    } catch (thrown) {
+      this.caught(thrown);
+      return false;
+    }
   }
 
   private enterHost(): boolean {
@@ -317,7 +323,7 @@ export class Nt {
       const instead = hook.before?.(this, call) ?? proceed;
       if (instead !== proceed) return instead;
     }
-    const outcome = routine.body(this, readArguments(routine.params, call) as never, call);
+    const outcome = routine.body(this, readArguments(target.parameters, call) as never, call);
     if (hooks.length > 0) this.runAfter(target, call, outcome);
     return outcome;
   }
@@ -415,17 +421,15 @@ export class Nt {
     try {
       return body();
     } catch (thrown) {
-      if (thrown instanceof BugCheck) {
-        this.bugCheck(thrown);
-        return undefined;
-      }
-      if (thrown instanceof GuestFault) {
-        const fault = thrown;
-        this.guard(() => this.exceptions.fromKernel(fault));
-        return undefined;
-      }
-      throw thrown;
+      this.caught(thrown);
+      return undefined;
     }
+  }
+
+  private caught(thrown: unknown): void {
+    if (thrown instanceof BugCheck) this.bugCheck(thrown);
+    else if (thrown instanceof GuestFault) this.guard(() => this.exceptions.fromKernel(thrown));
+    else throw thrown;
   }
 
   /** Changes the IRQL; DPCs that this lets through run when the routine returns. */
@@ -486,17 +490,11 @@ export class Nt {
   }
 }
 
-function readArguments(
-  params: Readonly<
-    Record<string, ParameterType<number> | ParameterType<bigint> | ParameterType<boolean> | ParameterType<Va>>
-  >,
-  slots: ArgumentSlots,
-): Record<string, unknown> {
+function readArguments(parameters: RoutineEntry['parameters'], slots: ArgumentSlots): Record<string, unknown> {
   const result: Record<string, unknown> = {};
-  let index = 0;
-  for (const name in params) {
-    result[name] = (params[name] as ParameterType<unknown>).read(slots, index);
-    index++;
+  for (let index = 0; index < parameters.length; index++) {
+    const [name, type] = parameters[index] as RoutineEntry['parameters'][number];
+    result[name] = type.read(slots, index);
   }
   return result;
 }

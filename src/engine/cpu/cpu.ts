@@ -120,7 +120,8 @@ export class Cpu {
   /** Instructions executed since the machine started; right also inside hooks, the calling instruction included. */
   get retired(): number {
     const { view } = this.memory;
-    const base = Number(view.getBigInt64(cpuStateOffset + StateOffset.RetiredBase, true));
+    const at = cpuStateOffset + StateOffset.RetiredBase;
+    const base = view.getInt32(at + 4, true) * 0x1_0000_0000 + view.getUint32(at, true);
     return base - view.getInt32(cpuStateOffset + StateOffset.Fuel, true);
   }
 

@@ -47,7 +47,9 @@ function buildModule(nt: Nt, plan: ModulePlan, base: Va): Va {
   const exported: [string, number][] = [];
   let rva = headerBytes;
   for (const [name, routine, isExported] of plan.routines) {
-    const entry = { kind: 'routine', name, module: plan.module, routine, va: vaAdd(base, rva), hooks: [] } as const;
+    const parameters = Object.entries(routine.params);
+    const va = vaAdd(base, rva);
+    const entry = { kind: 'routine', name, module: plan.module, routine, parameters, va, hooks: [] } as const;
     nt.entries.add({ ...entry, hooks: [] });
     const added = nt.entries.routine(name);
     assert(added?.va === entry.va, `routine ${name} is declared twice`);

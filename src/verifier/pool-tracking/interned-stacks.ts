@@ -1,5 +1,5 @@
 import type { StoreList } from '../../base/store.ts';
-import { type Va, vaLow } from '../../base/va.ts';
+import type { Va } from '../../base/va.ts';
 import type { Nt } from '../../nt/nt.ts';
 
 const smallestIndex = 256;
@@ -12,6 +12,8 @@ export class InternedStacks {
   /** How many of the list's stacks are in the table, and the last of them: no other list has that one there. */
   private indexed = 0;
   private lastIndexed: readonly Va[] | undefined;
+  /** The one that was asked for last: often the next one too. */
+  private latest = 0;
 
   constructor(nt: Nt) {
     this.stacks = nt.stores.list('verifier/stacks');
@@ -30,13 +32,16 @@ export class InternedStacks {
   /** The number of a stack: 0, 1, … in the order in which they are first seen. */
   intern(stack: readonly Va[]): number {
     this.followList();
-    const { index } = this;
+    const { index, latest } = this;
     const { items } = this.stacks;
+    if (latest < items.length && isSame(items[latest] as readonly Va[], stack)) return latest;
     const mask = index.length - 1;
     for (let slot = hashOf(stack) & mask; ; slot = (slot + 1) & mask) {
       const id = (index[slot] as number) - 1;
       if (id < 0) break;
-      if (isSame(items[id] as readonly Va[], stack)) return id;
+      if (!isSame(items[id] as readonly Va[], stack)) continue;
+      this.latest = id;
+      return id;
     }
     this.stacks.push(Object.freeze(stack.slice()));
     return this.size - 1;
@@ -68,7 +73,7 @@ export class InternedStacks {
 /** Of the lower halves: the upper ones are alike. */
 function hashOf(stack: readonly Va[]): number {
   let hash = 0x811c_9dc5;
-  for (let depth = 0; depth < stack.length; depth++) hash = Math.imul(hash ^ vaLow(stack[depth] as Va), 0x0100_0193);
+  for (let depth = 0; depth < stack.length; depth++) hash = Math.imul(hash ^ ((stack[depth] as Va) | 0), 0x0100_0193);
   return (hash ^ (hash >>> 15)) >>> 0;
 }
 
