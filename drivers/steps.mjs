@@ -36,6 +36,7 @@ export const INVALID_BUFFER_SIZE = '0xC0000206';
 export const NO_MEMORY = '0xC0000017';
 export const RANGE_NOT_FOUND = '0xC000028C';
 export const TOO_MANY_OPENED_FILES = '0xC000011F';
+export const END_OF_MEDIA = '0x8000001E';
 export const SUCCESS = '0x00000000';
 export const TIMEOUT = '0x00000102';
 
