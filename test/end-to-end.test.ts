@@ -33,7 +33,7 @@ function found(report: Report, run: ExpectedRun): unknown {
       allocations: run.bugCheck?.allocations === null ? null : Number(bugCheck.parameters[3]),
       ...(run.bugCheck?.function === undefined ? {} : { function: stoppedIn(report, run.bugCheck.function) }),
     },
-    leaks: pairedWith(run.leaks, report.leaks.map(leakFacts)),
+    leaks: pairedWith(run.leaks, byLine(report.leaks.map(leakFacts))),
     // The tour takes steps of its own.
     steps: answered(run).map((step, index) => onlyWhere(step, report.scenario.steps[index])),
   };
@@ -71,6 +71,17 @@ interface LeakFacts {
   readonly function: string | undefined;
   readonly file: string | undefined;
   readonly line: number | undefined;
+}
+
+/** Leaks of one line that differ in how it was reached, as one. */
+function byLine(leaks: readonly LeakFacts[]): readonly LeakFacts[] {
+  const lines = new Map<string, LeakFacts>();
+  for (const leak of leaks) {
+    const key = JSON.stringify({ ...leak, bytes: 0, count: 0 });
+    const { bytes, count } = lines.get(key) ?? { bytes: 0, count: 0 };
+    lines.set(key, { ...leak, bytes: (bytes ?? 0) + (leak.bytes ?? 0), count: count + leak.count });
+  }
+  return [...lines.values()];
 }
 
 /** The leaks in the order of the expected ones, which stand on lines of their own; then those that nobody expects. */
