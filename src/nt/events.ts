@@ -2,6 +2,7 @@
 import type { Va } from '../base/va.ts';
 import type { Call, ResumedCall } from './declare/call.ts';
 import type { PoolBlock, PoolRequest } from './ex/pool.ts';
+import type { ContiguousBlock } from './mm/contiguous-memory.ts';
 import type { KernelImage } from './mm/kernel-image.ts';
 
 /** Event name to payload. */
@@ -21,6 +22,9 @@ export interface NtEvents {
   poolAllocationFailed: { readonly request: PoolRequest; readonly caller: Call | ResumedCall };
   /** Without a caller: the kernel freed what a driver had handed over to it. */
   poolFreed: { readonly block: PoolBlock; readonly caller: Call | ResumedCall | undefined };
+  /** Contiguous or noncached memory was given to a driver or taken back. */
+  contiguousAllocated: { readonly block: ContiguousBlock };
+  contiguousFreed: { readonly block: ContiguousBlock };
   /** A dispatch routine is about to be called. */
   irpDispatched: { readonly irp: Va; readonly device: Va; readonly routine: Va };
   irpCompleted: { readonly irp: Va; readonly status: number };

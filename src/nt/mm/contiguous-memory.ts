@@ -61,7 +61,9 @@ export class ContiguousMemory {
       memory.frameBytes(first + index).fill(garbage);
       memory.mapPage(vaAdd(va, index * pageSize), first + index, flags);
     }
-    this.blocks.set(va, { va, bytes, purpose, imageIndex, stack });
+    const block = { va, bytes, purpose, imageIndex, stack };
+    this.blocks.set(va, block);
+    this.nt.events.emit('contiguousAllocated', { block });
     return va;
   }
 
@@ -71,6 +73,7 @@ export class ContiguousMemory {
     if (block === undefined || block.purpose !== purpose) {
       throw new BugCheck(0xc2, [0x60, va, 0, 0], `an address was freed as ${purpose} memory that is none`);
     }
+    this.nt.events.emit('contiguousFreed', { block });
     this.blocks.delete(va);
     const { memory, addressSpace } = this.nt;
     const pages = Math.ceil(block.bytes / pageSize);

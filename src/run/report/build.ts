@@ -29,9 +29,10 @@ export function buildReport(machine: Machine): Report {
   const stacks = new CallStackReader(nt, (image) =>
     image.index === machine.image.index ? machine.symbols.source : undefined,
   );
+  const leaks = [...poolLeaks(machine, stacks), ...resourceLeaks(machine, stacks)];
   const findings = {
-    leaks: [...poolLeaks(machine, stacks), ...resourceLeaks(machine, stacks)],
-    violations: violations(machine, stacks),
+    leaks,
+    violations: violations(machine, leaks, stacks),
     unsupported: unsupportedUses(machine, stacks),
   };
   const end = nt.end.value;
@@ -112,6 +113,11 @@ function reportBugCheck(bugCheck: BugCheck): ReportBugCheck {
   };
 }
 
+/** Bug checks that say that something was left: the leaks are listed, and are no violation besides. */
+function isOfLeaks({ code, parameters }: BugCheck): boolean {
+  return (code === 0xc4 && parameters[0] === 0x62) || code === 0xcb;
+}
+
 /** Whether what the driver still holds is leaked: only if the image went, or the check at unload said so. */
 function isUnloaded(machine: Machine): boolean {
   const end = machine.nt.end.value;
@@ -142,11 +148,20 @@ function poolLeak({ oldest, count, bytes }: AllocationGroup, stacks: CallStackRe
   };
 }
 
+/** What the driver left, if it is unloaded; what it left in a process that ended with bug check 0xCB. */
+function outlivingResources(machine: Machine): OutlivingResource[] {
+  const { nt, outlivingResources: resources, image } = machine;
+  const end = nt.end.value;
+  if (end?.kind === 'bug-check' && end.bugCheck.code === 0xcb) {
+    return resources.lockedIn(nt.processor.requesterProcess, image);
+  }
+  return isUnloaded(machine) ? resources.ofImage(image) : [];
+}
+
 /** What outlives the driver and is no pool; equal in kind, name and stack is one leak. */
 function resourceLeaks(machine: Machine, stacks: CallStackReader): Leak[] {
-  if (!isUnloaded(machine)) return [];
   const groups = new Map<string, OutlivingResource[]>();
-  for (const resource of machine.outlivingResources.ofImage(machine.image)) {
+  for (const resource of outlivingResources(machine)) {
     const key = `${resource.kind} ${resource.name} ${resource.stack.join()}`;
     const group = groups.get(key);
     if (group) group.push(resource);
@@ -171,9 +186,9 @@ function resourceLeaks(machine: Machine, stacks: CallStackReader): Leak[] {
 }
 
 /** A bug check that is not the leaks' own. */
-function violations(machine: Machine, stacks: CallStackReader): Violation[] {
+function violations(machine: Machine, leaks: readonly Leak[], stacks: CallStackReader): Violation[] {
   const end = machine.nt.end.value;
-  if (end?.kind !== 'bug-check' || (end.bugCheck.code === 0xc4 && end.bugCheck.parameters[0] === 0x62)) return [];
+  if (end?.kind !== 'bug-check' || (isOfLeaks(end.bugCheck) && leaks.length > 0)) return [];
   const stack = stacks.read(end.stack);
   const { routine } = end.bugCheck;
   return [
@@ -206,16 +221,20 @@ function counters(machine: Machine): CountersReport {
   const global = tracked?.global;
   const driver = tracked?.countersOf(machine.image.index);
   return {
-    poolAllocationsAttempted: global?.allocationsAttempted ?? 0,
-    poolAllocationsSucceeded: global?.allocationsSucceeded ?? 0,
-    poolAllocationsFailed: global?.allocationsFailed ?? 0,
-    poolAllocationsWithoutTag: global?.allocationsWithoutTag ?? 0,
+    ...(global && {
+      poolAllocationsAttempted: global.allocationsAttempted,
+      poolAllocationsSucceeded: global.allocationsSucceeded,
+      poolAllocationsFailed: global.allocationsFailed,
+      poolAllocationsWithoutTag: global.allocationsWithoutTag,
+    }),
     poolAllocationsNotTracked: global?.allocationsNotTracked ?? 0,
     drivers: [
       {
         name: machine.image.fileName,
         pagedPool: driver?.paged ?? noPoolCounters,
         nonPagedPool: driver?.nonPaged ?? noPoolCounters,
+        contiguousMemoryBytes: driver?.contiguousMemoryBytes ?? 0,
+        peakContiguousMemoryBytes: driver?.peakContiguousMemoryBytes ?? 0,
       },
     ],
   };

@@ -98,16 +98,21 @@ export interface PoolCountersReport {
   readonly peakBytes: number;
 }
 
+/** Windows' counters. Left out: nothing that is switched on counts it. */
 export interface CountersReport {
-  readonly poolAllocationsAttempted: number;
-  readonly poolAllocationsSucceeded: number;
-  readonly poolAllocationsFailed: number;
-  readonly poolAllocationsWithoutTag: number;
+  readonly poolAllocationsAttempted?: number;
+  readonly poolAllocationsSucceeded?: number;
+  readonly poolAllocationsFailed?: number;
+  readonly poolAllocationsWithoutTag?: number;
+  /** As Windows has it: 0 without Pool tracking. */
   readonly poolAllocationsNotTracked: number;
   readonly drivers: readonly {
     readonly name: string;
+    /** As Windows has them: all 0 without Pool tracking. */
     readonly pagedPool: PoolCountersReport;
     readonly nonPagedPool: PoolCountersReport;
+    readonly contiguousMemoryBytes: number;
+    readonly peakContiguousMemoryBytes: number;
   }[];
 }
 

@@ -35,6 +35,8 @@ const clean: Report = {
         name: 'leaky.sys',
         pagedPool: { ...noCounters, peakAllocations: 1, peakBytes: 640 },
         nonPagedPool: { ...noCounters, peakAllocations: 2, peakBytes: 192 },
+        contiguousMemoryBytes: 0,
+        peakContiguousMemoryBytes: 0,
       },
     ],
   },
@@ -193,7 +195,15 @@ const reports: Readonly<Record<string, Report>> = {
     debugOutput: ['\u001b[31mred\n\tindented\u0000'],
     counters: {
       ...clean.counters,
-      drivers: [{ name: 'a\u001b.sys', pagedPool: noCounters, nonPagedPool: noCounters }],
+      drivers: [
+        {
+          name: 'a\u001b.sys',
+          pagedPool: noCounters,
+          nonPagedPool: noCounters,
+          contiguousMemoryBytes: 4096,
+          peakContiguousMemoryBytes: 8192,
+        },
+      ],
     },
   },
 };

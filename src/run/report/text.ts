@@ -202,7 +202,7 @@ function debugOutputSection({ debugOutput }: Report, style: TextStyle): string[]
 
 /** Driver Verifier Manager's pages: global counters, then each driver's, paged pool first. Left out: not counted yet. */
 function counterSection({ counters }: Report, style: TextStyle): string[] {
-  const globals: readonly (readonly [string, number])[] = [
+  const globals: readonly (readonly [string, number | undefined])[] = [
     ['Pool Allocations Attempted', counters.poolAllocationsAttempted],
     ['Pool Allocations Succeeded', counters.poolAllocationsSucceeded],
     ['Pool Allocations Without Tag', counters.poolAllocationsWithoutTag],
@@ -211,7 +211,7 @@ function counterSection({ counters }: Report, style: TextStyle): string[] {
   ];
   return [
     style.strong('Global counters'),
-    ...globals.map(([name, value]) => `  ${name.padEnd(30)}${column(value)}`),
+    ...globals.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(30)}${column(value)}`])),
     ...counters.drivers.flatMap((driver) => driverCounters(driver, style)),
   ];
 }
@@ -229,6 +229,14 @@ function driverCounters(driver: CountersReport['drivers'][number], style: TextSt
     ...rows.map(
       ([name, key]) => `  ${name.padEnd(30)}${column(driver.pagedPool[key])}${column(driver.nonPagedPool[key])}`,
     ),
+    ...(driver.peakContiguousMemoryBytes === 0 ? [] : contiguousCounters(driver)),
+  ];
+}
+
+function contiguousCounters(driver: CountersReport['drivers'][number]): string[] {
+  return [
+    `  ${'Contiguous Memory Bytes'.padEnd(30)}${column('')}${column(driver.contiguousMemoryBytes)}`,
+    `  ${'Peak Contiguous Memory Bytes'.padEnd(30)}${column('')}${column(driver.peakContiguousMemoryBytes)}`,
   ];
 }
 

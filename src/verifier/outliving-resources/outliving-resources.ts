@@ -6,6 +6,7 @@ import type { Va } from '../../base/va.ts';
 import { pageSize } from '../../engine/memory/layout.ts';
 import { tagText } from '../../nt/declare/parameter-types.ts';
 import type { KernelImage } from '../../nt/mm/kernel-image.ts';
+import type { PageLock } from '../../nt/mm/page-locks.ts';
 import type { Nt } from '../../nt/nt.ts';
 import { ObjectReferences } from './object-references.ts';
 
@@ -54,6 +55,13 @@ export class OutlivingResources {
       ...this.registryCallbacks(image),
       ...this.callbacks(image),
     ];
+  }
+
+  /** Pages of a process that the driver keeps locked. */
+  lockedIn(process: Va, { index }: KernelImage): OutlivingResource[] {
+    return [...this.nt.mdls.outstandingLocks()]
+      .filter((lock) => lock.process === process && lock.imageIndex === index)
+      .map(lockedPages);
   }
 
   private named({ index }: KernelImage): OutlivingResource[] {
@@ -114,9 +122,7 @@ export class OutlivingResources {
     for (const { imageIndex, mdl, frames, stack } of pageAllocations.outstanding()) {
       if (imageIndex === index) add('locked-pages', mdl, frames.length * pageSize, stack);
     }
-    for (const { imageIndex, mdl, pages, stack } of mdls.outstandingLocks()) {
-      if (imageIndex === index) add('locked-pages', mdl, pages * pageSize, stack);
-    }
+    for (const lock of mdls.outstandingLocks()) if (lock.imageIndex === index) found.push(lockedPages(lock));
     for (const { imageIndex, va, pages, stack } of mdls.outstandingMappings()) {
       if (imageIndex === index) add('mapping', va, pages * pageSize, stack);
     }
@@ -157,4 +163,8 @@ export class OutlivingResources {
         stack,
       }));
   }
+}
+
+function lockedPages({ mdl, pages, stack }: PageLock): OutlivingResource {
+  return { kind: 'locked-pages', name: undefined, address: mdl, bytes: pages * pageSize, stack };
 }

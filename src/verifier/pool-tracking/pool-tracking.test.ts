@@ -9,6 +9,7 @@ import { PoolTracking } from './pool-tracking.ts';
 
 const tag = tagOf('Test');
 const [nonPagedNx, paged] = [0x200, 1];
+const noContiguous = { contiguousMemoryBytes: 0, peakContiguousMemoryBytes: 0 };
 const none = { currentAllocations: 0, currentBytes: 0, peakAllocations: 0, peakBytes: 0 };
 
 class TrackedCaller extends KernelCaller {
@@ -69,13 +70,31 @@ describe('the counters of a driver', () => {
     expect(t.counters).toEqual({
       paged: { currentAllocations: 2, currentBytes: 110, peakAllocations: 3, peakBytes: 600 },
       nonPaged: { currentAllocations: 0, currentBytes: 0, peakAllocations: 1, peakBytes: 50 },
+      ...noContiguous,
     });
+  });
+
+  it('have contiguous memory apart, which is no pool and no matter of 0x62', () => {
+    const t = new TrackedCaller();
+    const highest = 0xffff_ffff_ffffn;
+    const [first, second] = [0x1800, 0x400].map((bytes) => t.callVa('MmAllocateContiguousMemory', bytes, highest));
+    t.call('MmFreeContiguousMemory', first as Va);
+    expect(t.counters).toEqual({
+      paged: none,
+      nonPaged: none,
+      contiguousMemoryBytes: 0x400,
+      peakContiguousMemoryBytes: 0x1c00,
+    });
+    t.callVa('MmAllocateNonCachedMemory', 0x1000);
+    t.call('MmFreeContiguousMemory', second as Va);
+    expect(t.counters.contiguousMemoryBytes).toBe(0);
+    expect(t.unload()).toBeUndefined();
   });
 
   it('stay at zero for a driver that is not verified', () => {
     const t = new TrackedCaller(false);
     t.allocate(paged, 100);
-    expect(t.counters).toEqual({ paged: none, nonPaged: none });
+    expect(t.counters).toEqual({ paged: none, nonPaged: none, ...noContiguous });
     expect(t.tracking.allocations.global.allocationsAttempted).toBe(0);
     expect(t.unload()).toBeUndefined();
   });

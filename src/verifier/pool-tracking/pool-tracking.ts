@@ -6,8 +6,11 @@ import type { StoreMap } from '../../base/store.ts';
 import { type Va, vaAdd } from '../../base/va.ts';
 import { BugCheck } from '../../nt/declare/bug-check.ts';
 import { type PoolBlock, tagOf } from '../../nt/ex/pool.ts';
+import type { ContiguousBlock } from '../../nt/mm/contiguous-memory.ts';
 import type { KernelImage } from '../../nt/mm/kernel-image.ts';
 import type { Nt } from '../../nt/nt.ts';
+import { AllocationLog } from './allocation-log.ts';
+import { LockedPages } from './locked-pages.ts';
 import { type AllocationKind, TrackedAllocations } from './tracked-allocations.ts';
 
 /** Tags that Verifier records where it allocates in the driver's place. */
@@ -18,6 +21,8 @@ const driverRecordBytes = 0x40;
 
 export class PoolTracking {
   readonly allocations: TrackedAllocations;
+  readonly log: AllocationLog;
+  readonly lockedPages: LockedPages;
   private readonly nt: Nt;
   private readonly isVerified: (image: KernelImage) => boolean;
   /** Address of a driver's verifier record in guest memory, by image index. */
@@ -27,11 +32,15 @@ export class PoolTracking {
     this.nt = nt;
     this.isVerified = isVerified;
     this.allocations = new TrackedAllocations(nt);
+    this.log = new AllocationLog(nt, this.allocations.stacks);
+    this.lockedPages = new LockedPages(nt);
     this.records = nt.stores.map('verifier/driver-records');
     nt.events.on('imageLoaded', ({ image }) => this.addRecord(image));
     nt.events.on('poolAllocated', ({ block, caller }) => this.allocated(block, caller.image));
     nt.events.on('poolAllocationFailed', ({ caller }) => this.failed(caller.image));
     nt.events.on('poolFreed', ({ block }) => this.freed(block));
+    nt.events.on('contiguousAllocated', ({ block }) => this.countContiguous(block, 1));
+    nt.events.on('contiguousFreed', ({ block }) => this.countContiguous(block, -1));
     nt.events.on('driverUnloaded', ({ image }) => this.checkUnload(image));
   }
 
@@ -51,7 +60,7 @@ export class PoolTracking {
   private allocated(block: PoolBlock, image: KernelImage | undefined): void {
     if (image === undefined || !this.isVerified(image)) return;
     const kind = kindOfFamily(block);
-    this.allocations.add(
+    const stack = this.allocations.add(
       {
         va: block.va,
         bytes: block.bytes,
@@ -62,6 +71,7 @@ export class PoolTracking {
       },
       kind === 'pool' && block.tag === noTag,
     );
+    this.log.add('allocate', block.va, block.bytes, stack);
   }
 
   private failed(image: KernelImage | undefined): void {
@@ -70,7 +80,14 @@ export class PoolTracking {
   }
 
   private freed(block: PoolBlock): void {
-    this.allocations.remove(block.va);
+    if (!this.allocations.remove(block.va)) return;
+    this.log.add('free', block.va, block.bytes, this.allocations.stacks.intern(this.nt.currentStack()));
+  }
+
+  private countContiguous({ imageIndex, purpose, bytes }: ContiguousBlock, sign: 1 | -1): void {
+    const image = this.nt.images.byIndex(imageIndex);
+    if (purpose !== 'contiguous' || image === undefined || !this.isVerified(image)) return;
+    this.allocations.addContiguous(imageIndex, sign * bytes);
   }
 
   /** The driver is gone; whatever it still holds is leaked. */

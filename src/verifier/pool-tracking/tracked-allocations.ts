@@ -46,6 +46,9 @@ export interface PoolCounters {
 export interface DriverCounters {
   readonly paged: PoolCounters;
   readonly nonPaged: PoolCounters;
+  /** Of MmAllocateContiguousMemory and its kin, which is no pool. */
+  readonly contiguousMemoryBytes: number;
+  readonly peakContiguousMemoryBytes: number;
 }
 
 export interface GlobalCounters {
@@ -74,9 +77,13 @@ const words = 10;
 const two32 = 0x1_0000_0000;
 /** Verified drivers whose counters are kept apart. */
 const maximumImages = 256;
-/** Per driver: nonpaged, then paged; each current allocations, current bytes, peak allocations, peak bytes. */
+/**
+ * Per driver: nonpaged, then paged; each current allocations, current bytes, peak allocations, peak bytes. Then current
+ * and peak bytes of contiguous memory.
+ */
 const numbersPerPool = 4;
-const numbersPerDriver = 2 * numbersPerPool;
+const contiguousNumber = 2 * numbersPerPool;
+const numbersPerDriver = contiguousNumber + 2;
 const Global = { attempted: 0, succeeded: 1, failed: 2, withoutTag: 3, notTracked: 4 } as const;
 
 export class TrackedAllocations {
@@ -94,20 +101,21 @@ export class TrackedAllocations {
     this.globalNumbers = nt.stores.numbers('verifier/pool-global', 5);
   }
 
-  /** Notes what the running thread was given just now. */
+  /** Notes what the running thread was given just now. Returns the number of its stack. */
   add(
     { va, bytes, tag, poolType, kind, imageIndex }: Omit<TrackedAllocation, 'stack' | 'time' | 'thread' | 'activity'>,
     isWithoutTag: boolean,
-  ): void {
+  ): number {
     const { live, nt } = this;
     const time = nt.clock.interruptTime;
+    const stack = this.stacks.intern(nt.currentStack());
     const row = live.add(va - systemSpaceStart);
     live.set(row, Word.bytes, bytes);
     live.set(row, Word.tag, tag);
     live.set(row, Word.types, poolType | (kinds.indexOf(kind) << 16));
     live.set(row, Word.image, imageIndex);
-    live.set(row, Word.stack, this.stacks.intern(nt.currentStack()));
-    live.set(row, Word.timeLow, time % two32);
+    live.set(row, Word.stack, stack);
+    live.set(row, Word.timeLow, time);
     live.set(row, Word.timeHigh, time / two32);
     live.set(row, Word.thread, nt.scheduler.currentThread.kthread - systemSpaceStart);
     live.set(row, Word.activity, nt.activity.value);
@@ -118,6 +126,7 @@ export class TrackedAllocations {
     const at = firstNumber(imageIndex, isPagedPoolType(poolType));
     this.numbers.raise(at + 2, this.numbers.add(at, 1));
     this.numbers.raise(at + 3, this.numbers.add(at + 1, bytes));
+    return stack;
   }
 
   addFailed(): void {
@@ -125,15 +134,21 @@ export class TrackedAllocations {
     this.globalNumbers.add(Global.failed, 1);
   }
 
-  /** The allocation is no longer live, if it was a verified driver's. */
-  remove(va: Va): void {
+  /** The allocation is no longer live. False if it was no verified driver's. */
+  remove(va: Va): boolean {
     const { live } = this;
-    const row = live.find(va - systemSpaceStart);
-    if (row < 0) return;
+    const row = live.remove(va - systemSpaceStart);
+    if (row < 0) return false;
     const at = firstNumber(live.get(row, Word.image), isPagedPoolType(live.get(row, Word.types)));
     this.numbers.add(at, -1);
     this.numbers.add(at + 1, -live.get(row, Word.bytes));
-    live.remove(va - systemSpaceStart);
+    return true;
+  }
+
+  /** A driver got contiguous memory, or (negative) gave it back. */
+  addContiguous(imageIndex: number, bytes: number): void {
+    const at = imageIndex * numbersPerDriver + contiguousNumber;
+    this.numbers.raise(at + 1, this.numbers.add(at, bytes));
   }
 
   get(va: Va): TrackedAllocation | undefined {
@@ -176,7 +191,13 @@ export class TrackedAllocations {
   }
 
   countersOf(imageIndex: number): DriverCounters {
-    return { paged: this.poolCounters(imageIndex, true), nonPaged: this.poolCounters(imageIndex, false) };
+    const contiguous = imageIndex * numbersPerDriver + contiguousNumber;
+    return {
+      paged: this.poolCounters(imageIndex, true),
+      nonPaged: this.poolCounters(imageIndex, false),
+      contiguousMemoryBytes: this.numbers.at(contiguous),
+      peakContiguousMemoryBytes: this.numbers.at(contiguous + 1),
+    };
   }
 
   get global(): GlobalCounters {
