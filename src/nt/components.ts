@@ -20,6 +20,7 @@ import { ioDriverLoading } from './io/driver-loading.ts';
 import { ioFileServices } from './io/file-services.ts';
 import { ioInformationServices } from './io/information-services.ts';
 import { ioInterruptInternals, ioInterrupts } from './io/interrupt-exports.ts';
+import { ioIrpCompletion } from './io/irp-completion.ts';
 import { ioIrpCreation, ioIrpCreationInternals } from './io/irp-creation-exports.ts';
 import { ioIrpInternals, ioIrps } from './io/irp-exports.ts';
 import { ioLibraryLoading } from './io/library-loading.ts';
@@ -59,6 +60,7 @@ import { pnpNotificationInternals, pnpNotifications } from './pnp/notification-e
 import { pnpRegistry } from './pnp/registry-exports.ts';
 import { pnpRootBus } from './pnp/root-bus.ts';
 import { poInternals, poPower } from './po/power-exports.ts';
+import { psThreadEnd } from './ps/thread-end.ts';
 import { psInternals, psThreads } from './ps/thread-exports.ts';
 import { rtlAcls } from './rtl/acl-exports.ts';
 import { rtlArithmetic } from './rtl/arithmetic.ts';
@@ -184,4 +186,6 @@ export const kernelComponents: readonly KernelComponent[] = [
   seDescriptors,
   keApcs,
   keApcInternals,
+  ioIrpCompletion,
+  psThreadEnd,
 ];

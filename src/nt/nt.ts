@@ -23,6 +23,7 @@ import { Pool } from './ex/pool.ts';
 import { RegisteredCallbacks } from './ex/registered-callbacks.ts';
 import { Resources } from './ex/resource.ts';
 import { WorkQueue } from './ex/work-queue.ts';
+import { FileSystem } from './fs/file-system.ts';
 import { HostEntries, proceed, type RoutineEntry } from './host-entries.ts';
 import { IoManager } from './io/io-manager.ts';
 import { Apcs } from './ke/apcs.ts';
@@ -116,6 +117,7 @@ export class Nt {
   readonly driverPaging: DriverPaging;
   readonly userMemory: UserMemory;
   readonly objects: ObjectManager;
+  readonly fileSystem: FileSystem;
   readonly tokens: Tokens;
   readonly security: ObjectSecurity;
   readonly callbacks: RegisteredCallbacks;
@@ -167,6 +169,7 @@ export class Nt {
     this.driverPaging = new DriverPaging(this);
     this.userMemory = new UserMemory(this);
     this.objects = new ObjectManager(this);
+    this.fileSystem = new FileSystem(this);
     this.tokens = new Tokens(this);
     this.security = new ObjectSecurity(this);
     this.callbacks = new RegisteredCallbacks(this);

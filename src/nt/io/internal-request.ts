@@ -15,12 +15,13 @@ export function internalRequest(
   file: Va,
   flags: number,
   major: number,
-  fill: (location: Va) => void,
+  fill: (location: Va, irp: Va) => void,
+  outputBytes = 0,
 ): { irp: Va; device: Va; block: Va } {
   const device = nt.io.devices.top(nt.io.files.device(file));
   const irp = nt.io.irps.allocateForRequest(DEVICE_OBJECT.StackSize.get(nt.memory, device), {
     file: nullVa,
-    outputBytes: 0,
+    outputBytes,
   });
   const block = nt.pool.allocateKernel(waitBlockBytes, 'IoWt');
   nt.dispatcher.initialise(eventOf(block), DispatcherType.EventNotification, 6, 0);
@@ -31,7 +32,7 @@ export function internalRequest(
   const location = nt.io.irps.nextLocation(irp);
   IO_STACK_LOCATION.MajorFunction.set(nt.memory, location, major);
   IO_STACK_LOCATION.FileObject.set(nt.memory, location, file);
-  fill(location);
+  fill(location, irp);
   return { irp, device, block };
 }
 

@@ -7,17 +7,10 @@ import type { Nt } from '../nt.ts';
 import { STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS } from '../ntstatus.ts';
 import { IrpFlag, MajorFunction } from '../structures/io.ts';
 import { close, closed, closeResume, nextDeferred } from './close-file.ts';
+import { control, controlParameters } from './control-request.ts';
 import { createFrom, createParameters, createResume, openParameters } from './create-file.ts';
 import { eventOf, forward, internalRequest, waitFor } from './internal-request.ts';
-import {
-  accessOfCode,
-  dispatched,
-  eventOfHandle,
-  readWrite,
-  transfer,
-  transferParameters,
-  withFile,
-} from './transfer.ts';
+import { dispatched, readWrite, transferParameters, withFile } from './transfer.ts';
 
 export const ioSystemServices = ntExports('ntoskrnl.exe', {
   NtCreateFile: ntRoutine({
@@ -25,7 +18,7 @@ export const ioSystemServices = ntExports('ntoskrnl.exe', {
     irql: ['PASSIVE', 'PASSIVE'],
     params: createParameters,
     returns: 'NTSTATUS',
-    support: { partial: 'devices only; no directory handles, no extended attributes' },
+    support: { partial: 'files by number, allocation sizes' },
     body: (nt, args) => createFrom(nt, args, nt.previousMode === 0),
     resume: createResume,
   }),
@@ -34,7 +27,7 @@ export const ioSystemServices = ntExports('ntoskrnl.exe', {
     irql: ['PASSIVE', 'PASSIVE'],
     params: createParameters,
     returns: 'NTSTATUS',
-    support: { partial: 'devices only; no directory handles, no extended attributes' },
+    support: { partial: 'files by number, allocation sizes' },
     body: (nt, args) => createFrom(nt, args, true),
     resume: createResume,
   }),
@@ -43,7 +36,7 @@ export const ioSystemServices = ntExports('ntoskrnl.exe', {
     irql: ['PASSIVE', 'PASSIVE'],
     params: openParameters,
     returns: 'NTSTATUS',
-    support: { partial: 'devices only; no directory handles' },
+    support: { partial: 'files by number' },
     body: (nt, args) =>
       createFrom(nt, { ...args, FileAttributes: 0, CreateOptions: args.OpenOptions }, nt.previousMode === 0),
     resume: createResume,
@@ -53,7 +46,7 @@ export const ioSystemServices = ntExports('ntoskrnl.exe', {
     irql: ['PASSIVE', 'PASSIVE'],
     params: openParameters,
     returns: 'NTSTATUS',
-    support: { partial: 'devices only; no directory handles' },
+    support: { partial: 'files by number' },
     body: (nt, args) => createFrom(nt, { ...args, FileAttributes: 0, CreateOptions: args.OpenOptions }, true),
     resume: createResume,
   }),
@@ -76,35 +69,12 @@ export const ioSystemServices = ntExports('ntoskrnl.exe', {
   NtDeviceIoControlFile: ntRoutine({
     doc: 'ntifs.h; nf-ntifs-ntdeviceiocontrolfile',
     irql: ['PASSIVE', 'PASSIVE'],
-    params: {
-      ...transferParameters,
-      IoControlCode: ULONG,
-      InputBuffer: PVOID,
-      InputBufferLength: ULONG,
-      OutputBuffer: PVOID,
-      OutputBufferLength: ULONG,
-    },
+    params: controlParameters,
     returns: 'NTSTATUS',
-    body: (nt, args) => {
-      if (args.ApcRoutine !== nullVa) return STATUS_INVALID_PARAMETER;
-      const event = eventOfHandle(nt, args.Event);
-      if (event.status !== STATUS_SUCCESS) return event.status;
-      return withFile(nt, args.FileHandle, accessOfCode(args.IoControlCode), (file) =>
-        transfer(nt, {
-          major: MajorFunction.DeviceControl,
-          file,
-          event: event.event,
-          apcContext: args.ApcContext,
-          iosb: args.IoStatusBlock,
-          code: args.IoControlCode,
-          input: args.InputBuffer,
-          inputBytes: args.InputBufferLength,
-          output: args.OutputBuffer,
-          outputBytes: args.OutputBufferLength,
-          byteOffset: 0n,
-        }),
-      );
-    },
+    body: (nt, args) =>
+      args.ApcRoutine === nullVa
+        ? control(nt, MajorFunction.DeviceControl, args, nt.previousMode)
+        : STATUS_INVALID_PARAMETER,
     resume: dispatched,
   }),
   NtClose: ntRoutine({
@@ -152,15 +122,17 @@ export const ioServiceInternals = ntInternals({
   }),
   /** What becomes of a thread's pending requests when it ends, also of files that it has closed. */
   IopCancelThreadIo: ntRoutine({
-    doc: 'cancels the pending requests of the requesting thread',
+    doc: 'cancels the pending requests of the running thread',
     irql: ['PASSIVE', 'PASSIVE'],
     params: {},
     returns: 'NTSTATUS',
-    body: (nt) =>
-      cancelNext(
+    body: (nt) => {
+      const { kthread } = nt.scheduler.currentThread;
+      return cancelNext(
         nt,
-        [...nt.io.irps.outstanding()].map(({ irp }) => irp),
-      ),
+        [...nt.io.irps.outstanding()].filter(({ thread }) => thread === kthread).map(({ irp }) => irp),
+      );
+    },
     resume: { cancelled: (nt, call) => cancelNext(nt, call.record) },
   }),
   /** IRP_MJ_CLOSE for a file object without references, then its end. */

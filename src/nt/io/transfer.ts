@@ -5,18 +5,26 @@ import type { ResumedCall } from '../declare/call.ts';
 import type { Outcome } from '../declare/outcome.ts';
 import { HANDLE, PVOID } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
-import { STATUS_ACCESS_VIOLATION, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS } from '../ntstatus.ts';
+import {
+  STATUS_ACCESS_VIOLATION,
+  STATUS_INSUFFICIENT_RESOURCES,
+  STATUS_INVALID_PARAMETER,
+  STATUS_PENDING,
+  STATUS_SUCCESS,
+} from '../ntstatus.ts';
 import { probeStatus } from '../rtl/probe.ts';
 import {
   DEVICE_OBJECT,
   DeviceFlag,
+  FILE_OBJECT,
+  FileFlag,
   IO_STACK_LOCATION,
   IO_STATUS_BLOCK,
   IRP,
   IrpFlag,
   MajorFunction,
 } from '../structures/io.ts';
-import { forward } from './internal-request.ts';
+import { forward, waitFor } from './internal-request.ts';
 
 interface Transfer {
   readonly major: number;
@@ -30,14 +38,25 @@ interface Transfer {
   readonly output: Va;
   readonly outputBytes: number;
   readonly byteOffset: bigint;
+  /** KernelMode (0) or UserMode (1): whose buffers they are. */
+  readonly mode: number;
 }
 
 /** How a transfer's buffers reach the driver. */
 type BufferMethod = 'buffered' | 'in-direct' | 'out-direct' | 'neither';
 const controlMethods: readonly BufferMethod[] = ['buffered', 'in-direct', 'out-direct', 'neither'];
 
+/** Requests whose buffers their control code describes. */
+function isControlCode(major: number): boolean {
+  return (
+    major === MajorFunction.DeviceControl ||
+    major === MajorFunction.InternalDeviceControl ||
+    major === MajorFunction.FileSystemControl
+  );
+}
+
 function methodOf(nt: Nt, device: Va, transfer: Transfer): BufferMethod {
-  if (transfer.major === MajorFunction.DeviceControl || transfer.major === MajorFunction.InternalDeviceControl) {
+  if (isControlCode(transfer.major)) {
     return controlMethods[transfer.code & 3] as BufferMethod;
   }
   const flags = DEVICE_OBJECT.Flags.get(nt.memory, device);
@@ -52,15 +71,16 @@ function methodOf(nt: Nt, device: Va, transfer: Transfer): BufferMethod {
  */
 export function transfer(nt: Nt, given: Transfer): Outcome {
   const { memory } = nt;
-  if (!isAccessible(nt, given.iosb, IO_STATUS_BLOCK.sizeBytes, Access.Write)) return STATUS_ACCESS_VIOLATION;
+  if (!isAccessible(nt, given.mode, given.iosb, IO_STATUS_BLOCK.sizeBytes, Access.Write))
+    return STATUS_ACCESS_VIOLATION;
   const device = nt.io.devices.top(nt.io.files.device(given.file));
   const method = methodOf(nt, device, given);
-  const request = withoutNullBuffers(nt, method, given);
+  const request = withoutNullBuffers(method, given);
   const irp = nt.io.irps.allocateForRequest(DEVICE_OBJECT.StackSize.get(memory, device), {
     file: request.file,
     outputBytes: request.outputBytes,
   });
-  IRP.RequestorMode.set(memory, irp, nt.previousMode);
+  IRP.RequestorMode.set(memory, irp, request.mode);
   IRP.UserIosb.set(memory, irp, request.iosb);
   IRP.UserEvent.set(memory, irp, request.event);
   IRP.UserApcContext.set(memory, irp, request.apcContext);
@@ -72,13 +92,21 @@ export function transfer(nt: Nt, given: Transfer): Outcome {
     nt.io.irps.discard(irp);
     return status;
   }
-  nt.objects.reference(request.file);
-  return forward(nt, device, irp, 'dispatched', []);
+  // What a control request completes goes by an APC, whatever its dispatch routine returns.
+  if (request.major === MajorFunction.Read || request.major === MajorFunction.Write) {
+    IRP.Flags.set(memory, irp, IRP.Flags.get(memory, irp) | IrpFlag.DeferIoCompletion);
+  }
+  nt.io.irps.holdObjects(irp, request.event);
+  nt.dispatcher.signal(FILE_OBJECT.Event.at(request.file), 0);
+  const isSynchronous = isSynchronousFile(nt, request.file);
+  // Whoever waits for the request keeps its file.
+  if (isSynchronous) nt.objects.reference(request.file);
+  return forward(nt, device, irp, 'dispatched', isSynchronous ? [irp, request.file] : [irp]);
 }
 
 function attachBuffers(nt: Nt, irp: Va, location: Va, method: BufferMethod, request: Transfer): number {
   const { memory } = nt;
-  const isControl = request.major === MajorFunction.DeviceControl;
+  const isControl = isControlCode(request.major);
   if (isControl) {
     IO_STACK_LOCATION.OutputBufferLength.set(memory, location, request.outputBytes);
     IO_STACK_LOCATION.InputBufferLength.set(memory, location, request.inputBytes);
@@ -96,12 +124,13 @@ function attachBuffers(nt: Nt, irp: Va, location: Va, method: BufferMethod, requ
     IRP.UserBuffer.set(memory, irp, isControl || request.major === MajorFunction.Read ? request.output : request.input);
     return STATUS_SUCCESS;
   }
-  if (!isAccessible(nt, request.input, request.inputBytes, Access.Read)) return STATUS_ACCESS_VIOLATION;
+  if (!isAccessible(nt, request.mode, request.input, request.inputBytes, Access.Read)) return STATUS_ACCESS_VIOLATION;
   if (method === 'buffered' || isControl) {
     const systemBytes = method === 'buffered' ? Math.max(request.inputBytes, request.outputBytes) : request.inputBytes;
     if (systemBytes > 0 && !attachSystemBuffer(nt, irp, systemBytes, request)) return STATUS_INSUFFICIENT_RESOURCES;
     if (method === 'buffered') {
-      if (!isAccessible(nt, request.output, request.outputBytes, Access.Write)) return STATUS_ACCESS_VIOLATION;
+      if (!isAccessible(nt, request.mode, request.output, request.outputBytes, Access.Write))
+        return STATUS_ACCESS_VIOLATION;
       IRP.UserBuffer.set(memory, irp, request.output);
       if (request.outputBytes > 0)
         IRP.Flags.set(memory, irp, IRP.Flags.get(memory, irp) | IrpFlag.BufferedIo | IrpFlag.InputOperation);
@@ -118,9 +147,9 @@ function attachBuffers(nt: Nt, irp: Va, location: Va, method: BufferMethod, requ
 }
 
 /** A program's null pointer is an empty buffer of a device control request, whatever length came with it. */
-function withoutNullBuffers(nt: Nt, method: BufferMethod, request: Transfer): Transfer {
-  const isControl = request.major === MajorFunction.DeviceControl;
-  if (nt.previousMode === 0 || !isControl || method === 'neither') return request;
+function withoutNullBuffers(method: BufferMethod, request: Transfer): Transfer {
+  const isControl = isControlCode(request.major);
+  if (request.mode === 0 || !isControl || method === 'neither') return request;
   return {
     ...request,
     inputBytes: request.input === nullVa ? 0 : request.inputBytes,
@@ -129,9 +158,9 @@ function withoutNullBuffers(nt: Nt, method: BufferMethod, request: Transfer): Tr
 }
 
 /** Whether the requesting mode may access the buffer. Pages that a program may only read it can't have written to. */
-function isAccessible(nt: Nt, buffer: Va, bytes: number, access: Access): boolean {
+export function isAccessible(nt: Nt, mode: number, buffer: Va, bytes: number, access: Access): boolean {
   if (bytes === 0) return true;
-  if (nt.previousMode === 1 && probeStatus(buffer, bytes, 1) !== undefined) return false;
+  if (mode === 1 && probeStatus(buffer, bytes, 1) !== undefined) return false;
   return nt.memory.isAccessible(buffer, bytes, access);
 }
 
@@ -145,20 +174,52 @@ function attachSystemBuffer(nt: Nt, irp: Va, bytes: number, request: Transfer): 
   return true;
 }
 
-export function withFile(nt: Nt, handle: Va, access: number, body: (file: Va) => Outcome): Outcome {
-  const resolved = nt.objects.resolveHandle(handle, access, 'File', nt.previousMode !== 0);
+export function isSynchronousFile(nt: Nt, file: Va): boolean {
+  return (FILE_OBJECT.Flags.get(nt.memory, file) & FileFlag.SynchronousIo) !== 0;
+}
+
+export function withFile(
+  nt: Nt,
+  handle: Va,
+  access: number,
+  body: (file: Va) => Outcome,
+  mode: number = nt.previousMode,
+): Outcome {
+  const resolved = nt.objects.resolveHandle(handle, access, 'File', mode !== 0);
   return resolved.entry === undefined ? resolved.status : body(resolved.entry.body);
 }
 
 /** Resolves the optional event handle; its object is signalled when the request completes. */
-export function eventOfHandle(nt: Nt, handle: Va): { readonly status: number; readonly event: Va } {
+export function eventOfHandle(
+  nt: Nt,
+  handle: Va,
+  mode: number = nt.previousMode,
+): { readonly status: number; readonly event: Va } {
   if (handle === nullVa) return { status: STATUS_SUCCESS, event: nullVa };
-  const resolved = nt.objects.resolveHandle(handle, 0, 'Event', nt.previousMode !== 0);
+  const resolved = nt.objects.resolveHandle(handle, 0, 'Event', mode !== 0);
   if (resolved.entry !== undefined) nt.dispatcher.signal(resolved.entry.body, 0);
   return { status: resolved.status, event: resolved.entry?.body ?? nullVa };
 }
 
-export const dispatched = { dispatched: (_nt: Nt, call: ResumedCall): Outcome => call.status };
+/** The driver has the request, or has answered it. A file that is open for synchronous I/O is waited for. Record: [IRP], and [file] of such. */
+function driverReturned(nt: Nt, call: ResumedCall): Outcome {
+  const { status } = call;
+  nt.io.irps.dispatched(call.va(0), status);
+  const file = call.record[1] as Va | undefined;
+  if (file === undefined) return status;
+  if (status === STATUS_PENDING) return waitFor(FILE_OBJECT.Event.at(file), 'signalled', call.record);
+  nt.io.files.dereferenceLater(file);
+  return status;
+}
+
+export const dispatched = {
+  dispatched: driverReturned,
+  signalled: (nt: Nt, call: ResumedCall): Outcome => {
+    const status = FILE_OBJECT.FinalStatus.get(nt.memory, call.va(1));
+    nt.io.files.dereferenceLater(call.va(1));
+    return status;
+  },
+};
 
 export const transferParameters = {
   FileHandle: HANDLE,
@@ -167,6 +228,8 @@ export const transferParameters = {
   ApcContext: PVOID,
   IoStatusBlock: PVOID,
 } as const;
+/** FILE_USE_FILE_POINTER_POSITION */
+const useFilePosition = -2n;
 const fileReadData = 0x1;
 const fileWriteData = 0x2;
 
@@ -176,13 +239,21 @@ export type ReadWriteArguments = {
   readonly Length: number;
 };
 
-export function readWrite(nt: Nt, major: number, args: ReadWriteArguments): Outcome {
-  const event = eventOfHandle(nt, args.Event);
+/** Where a request begins: as asked, or at the position of a file that is open for synchronous I/O. */
+function offsetOf(nt: Nt, file: Va, at: Va): bigint | undefined {
+  const asked = at === nullVa ? useFilePosition : BigInt.asIntN(64, nt.memory.readU64(at));
+  if (asked !== useFilePosition) return BigInt.asUintN(64, asked);
+  return isSynchronousFile(nt, file) ? FILE_OBJECT.CurrentByteOffset.get(nt.memory, file) : undefined;
+}
+
+export function readWrite(nt: Nt, major: number, args: ReadWriteArguments, mode: number = nt.previousMode): Outcome {
+  const event = eventOfHandle(nt, args.Event, mode);
   if (event.status !== STATUS_SUCCESS) return event.status;
   const isRead = major === MajorFunction.Read;
-  const byteOffset = args.ByteOffset === nullVa ? 0n : nt.memory.readU64(args.ByteOffset);
-  return withFile(nt, args.FileHandle, isRead ? fileReadData : fileWriteData, (file) =>
-    transfer(nt, {
+  const body = (file: Va): Outcome => {
+    const byteOffset = offsetOf(nt, file, args.ByteOffset);
+    if (byteOffset === undefined) return STATUS_INVALID_PARAMETER;
+    return transfer(nt, {
       major,
       file,
       event: event.event,
@@ -194,8 +265,10 @@ export function readWrite(nt: Nt, major: number, args: ReadWriteArguments): Outc
       output: isRead ? args.Buffer : nullVa,
       outputBytes: isRead ? args.Length : 0,
       byteOffset,
-    }),
-  );
+      mode,
+    });
+  };
+  return withFile(nt, args.FileHandle, isRead ? fileReadData : fileWriteData, body, mode);
 }
 
 /** Access that a control code asks for in its bits 15 and 14. */

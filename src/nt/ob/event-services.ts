@@ -15,7 +15,7 @@ import {
   STATUS_SUCCESS,
 } from '../ntstatus.ts';
 import { readUnicodeString } from '../rtl/guest-text.ts';
-import { OBJECT_ATTRIBUTES } from '../structures/io.ts';
+import { FILE_OBJECT, OBJECT_ATTRIBUTES } from '../structures/io.ts';
 import { DispatcherType, KEVENT } from '../structures/ke.ts';
 
 const pattributes = pointerTo('OBJECT_ATTRIBUTES');
@@ -122,7 +122,7 @@ function pulse(nt: Nt, event: Va): number {
 }
 
 const currentThreadHandle = -2;
-const waitableTypes: readonly string[] = ['Event', 'Thread', 'Process'];
+const waitableTypes: readonly string[] = ['Event', 'Thread', 'Process', 'Timer', 'File'];
 
 function waitForHandle(nt: Nt, handle: Va, alertable: boolean, timeout: Va, mode: number): Outcome {
   if (handle === currentThreadHandle) return unsupported('a wait of a thread for itself');
@@ -131,7 +131,9 @@ function waitForHandle(nt: Nt, handle: Va, alertable: boolean, timeout: Va, mode
   const type = nt.objects.get(entry.body)?.type ?? '';
   if (!waitableTypes.includes(type)) return unsupported(`a wait for a handle to an object of type ${type}`);
   const dueTime = dueTimeAt(nt, timeout);
-  return { action: 'wait', objects: [entry.body], waitAll: false, alertable, waitMode: mode, dueTime };
+  // A file is waited for by its own event.
+  const object = type === 'File' ? FILE_OBJECT.Event.at(entry.body) : entry.body;
+  return { action: 'wait', objects: [object], waitAll: false, alertable, waitMode: mode, dueTime };
 }
 
 // ---- declarations, each in its Nt and its Zw form
@@ -188,7 +190,7 @@ const waitRoutine = (doc: string, mode: Mode) =>
     irql: upToDispatch,
     params: { Handle: HANDLE, Alertable: BOOLEAN, Timeout: pointerTo('LARGE_INTEGER') },
     returns: 'NTSTATUS',
-    support: { partial: 'events, threads and processes; no files' },
+    support: { partial: 'events, timers, threads, processes and files' },
     body: (nt, { Handle, Alertable, Timeout }) => waitForHandle(nt, Handle, Alertable, Timeout, mode(nt)),
   });
 

@@ -180,6 +180,7 @@ export class ObjectManager {
 
   /** Finds an object by full name, following symbolic links; the rest of the name goes to its parse routine. */
   lookup(path: string): LookupResult {
+    this.nt.fileSystem.mountFor(path);
     let current = path;
     for (let hops = 0; hops < 16; hops++) {
       if (!current.startsWith('\\')) return { status: STATUS_OBJECT_NAME_INVALID };

@@ -58,6 +58,7 @@ export const IrpFlag = {
   InputOperation: 0x40,
   AssociatedIrp: 0x8,
   CloseOperation: 0x400,
+  DeferIoCompletion: 0x800,
 } as const;
 
 export const IO_STACK_LOCATION = struct(
@@ -80,6 +81,12 @@ export const IO_STACK_LOCATION = struct(
     ReadWriteLength: placed(0x08, u32),
     ReadWriteKey: placed(0x10, u32),
     ReadWriteByteOffset: placed(0x18, u64),
+    /** IRP_MJ_QUERY_INFORMATION, IRP_MJ_SET_INFORMATION, IRP_MJ_QUERY_VOLUME_INFORMATION */
+    QueryLength: placed(0x08, u32),
+    QueryInformationClass: placed(0x10, u32),
+    DirectoryLength: placed(0x08, u32),
+    DirectoryFileName: placed(0x10, pointer),
+    DirectoryInformationClass: placed(0x18, u32),
     OutputBufferLength: placed(0x08, u32),
     InputBufferLength: placed(0x10, u32),
     IoControlCode: placed(0x18, u32),
@@ -106,7 +113,12 @@ export const MajorFunction = {
   Close: 0x02,
   Read: 0x03,
   Write: 0x04,
+  QueryInformation: 0x05,
+  SetInformation: 0x06,
   FlushBuffers: 0x09,
+  QueryVolumeInformation: 0x0a,
+  DirectoryControl: 0x0c,
+  FileSystemControl: 0x0d,
   DeviceControl: 0x0e,
   InternalDeviceControl: 0x0f,
   Shutdown: 0x10,
@@ -165,10 +177,19 @@ export const DEVOBJ_EXTENSION = struct(
     Type: placed(0x00, i16),
     Size: placed(0x02, u16),
     DeviceObject: placed(0x08, pointer),
+    ExtensionFlags: placed(0x20, u32),
     AttachedTo: placed(0x30, pointer),
   },
   0x70,
 );
+
+/** DEVOBJ_EXTENSION.ExtensionFlags (DOE_*) */
+export const DeviceExtensionFlag = {
+  UnloadPending: 0x1,
+  DeletePending: 0x2,
+  RemovePending: 0x4,
+  RemoveProcessed: 0x8,
+} as const;
 
 export const DRIVER_OBJECT = struct(
   '_DRIVER_OBJECT',
@@ -212,6 +233,7 @@ export const FILE_OBJECT = struct(
     FsContext: placed(0x18, pointer),
     FsContext2: placed(0x20, pointer),
     FinalStatus: placed(0x38, u32),
+    RelatedFileObject: placed(0x40, pointer),
     DeletePending: placed(0x49, u8),
     ReadAccess: placed(0x4a, u8),
     WriteAccess: placed(0x4b, u8),
