@@ -80,7 +80,8 @@ export class Requester {
     }
     const iosb = userMemory.allocate(IO_STATUS_BLOCK.sizeBytes);
     memory.fill(iosb, IO_STATUS_BLOCK.sizeBytes, 0);
-    const offset = vaAdd(userMemory.allocate(8), 0);
+    const offset = userMemory.allocate(8);
+    memory.writeU64(offset, 0n);
     const event = this.createEvent();
     const request = {
       handle,
