@@ -37,6 +37,7 @@ export const NO_MEMORY = '0xC0000017';
 export const RANGE_NOT_FOUND = '0xC000028C';
 export const TOO_MANY_OPENED_FILES = '0xC000011F';
 export const END_OF_MEDIA = '0x8000001E';
+export const DEVICE_DATA_ERROR = '0xC000009C';
 export const SUCCESS = '0x00000000';
 export const TIMEOUT = '0x00000102';
 
