@@ -34,7 +34,8 @@ export interface ExpectedRun {
   readonly driverEntryStatus: string | null;
   readonly bugCheck: {
     readonly code: string;
-    readonly parameter1: string;
+    /** Null, as `allocations`: not checked. */
+    readonly parameter1: string | null;
     readonly allocations: number | null;
     /** In which the driver was stopped. */
     readonly function?: string;
