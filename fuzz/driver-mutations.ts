@@ -202,8 +202,7 @@ export const instructionLimit = 2_000_000;
 export function runMutant({ original, bytes, number }: Mutant): { outcome: string; report: Report | undefined } {
   try {
     const report = verify({
-      driver: { name: `${original.name}.sys`, path: null, bytes },
-      symbolFiles: original.pdb === undefined ? [] : [original.pdb],
+      drivers: [{ name: `${original.name}.sys`, bytes, symbolFiles: original.pdb === undefined ? [] : [original.pdb] }],
       steps: original.steps,
       flags: defaultFlags,
       seed: number + 1,

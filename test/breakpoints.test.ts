@@ -7,8 +7,7 @@ it('notes each place once, and goes on', () => {
   // mov ecx,3; again: int3; dec ecx; jnz again; int3; mov eax,STATUS_UNSUCCESSFUL; ret
   const code = [0xb9, 3, 0, 0, 0, 0xcc, 0xff, 0xc9, 0x75, 0xfb, 0xcc, 0xb8, 0x01, 0, 0, 0xc0, 0xc3];
   const report = verify({
-    driver: { name: 'break.sys', path: null, bytes: buildPe({ code }).bytes },
-    symbolFiles: [],
+    drivers: [{ name: 'break.sys', path: null, bytes: buildPe({ code }).bytes }],
     steps: [parseStep('open \\\\.\\Nothing')],
     flags: defaultFlags,
     seed: 1,

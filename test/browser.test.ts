@@ -10,8 +10,8 @@ import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { defaultInstructionLimit } from '../src/cli/repeat-command.ts';
 import { defaultFlags, type Report } from '../src/index.ts';
+import { defaultInstructionLimit } from '../src/run/machine-options.ts';
 import { drivers, type ExpectedDriver, repository, runSample } from './end-to-end.ts';
 
 const executablePath =
@@ -24,8 +24,14 @@ const read = async (path) => new Uint8Array(await (await fetch('/' + path)).arra
 onmessage = async ({ data: { sys, pdb, name, steps, flags, seed, instructionLimit } }) => {
   try {
     const report = verify({
-      driver: { name, path: sys, bytes: await read(sys) },
-      symbolFiles: pdb === null ? [] : [{ name: pdb, bytes: await read(pdb) }],
+      drivers: [
+        {
+          name,
+          path: sys,
+          bytes: await read(sys),
+          symbolFiles: pdb === null ? [] : [{ name: pdb, bytes: await read(pdb) }],
+        },
+      ],
       steps: steps.length === 0 ? undefined : steps.map(parseStep),
       flags, seed, instructionLimit,
       now: () => performance.now(),

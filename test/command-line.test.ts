@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Report } from '../src/index.ts';
 import { drivers, repository } from './end-to-end.ts';
@@ -76,13 +76,14 @@ describe('exit status', () => {
     expect(out).toMatch(/^INCOMPLETE {2}spin\.sys {2}/);
   });
 
-  it('of several drivers: the worst, and a count', () => {
-    const { status, out } = poolproof(clean, leaky);
+  it('of several drivers in one machine, whose report names the one that leaks', () => {
+    const { status, out } = poolproof(clean, leaky, '--companion', 'test/drivers/pending/pending.sys');
     expect(status).toBe(1);
-    expect(out).toMatch(/\n2 drivers: 1 clean, 1 violation\n$/);
+    expect(out).toMatch(/^VIOLATION {2}clean-\S+, leaky-inventory\.sys {2}bug check 0xC4 .*: leaky-inventory\.sys was/);
+    expect(out).toMatch(/\n {2}leaky-inventory\.sys {2}pool {2}InvE/);
+    expect(out).toMatch(/ --companion test\/drivers\/pending\/pending\.sys\n$/);
     const withMissing = poolproof(clean, join(folder, 'missing.sys'));
-    expect(withMissing.status).toBe(2);
-    expect(withMissing.out).toMatch(/\n2 drivers: 1 clean, 1 unusable\n$/);
+    expect(withMissing).toMatchObject({ status: 2, out: '' });
     expect(withMissing.err).toMatch(/missing\.sys: no such file\n$/);
   });
 });
@@ -185,9 +186,13 @@ describe('options', () => {
     });
   });
 
-  it('--json - prints an array for several drivers', () => {
-    const reports = JSON.parse(poolproof('--json', '-', leaky, clean).out) as Report[];
-    expect(reports.map(({ verdict }) => verdict)).toEqual(['violation', 'clean']);
+  it('--json - prints one report for several drivers', () => {
+    const report = JSON.parse(poolproof('--json', '-', leaky, clean).out);
+    expect(report.driver.name).toBe('leaky-inventory.sys');
+    expect(report.drivers.map(({ name, role }: Record<string, string>) => [name, role])).toEqual([
+      ['leaky-inventory.sys', 'verified'],
+      [basename(clean), 'verified'],
+    ]);
   });
 
   it('--json FILE writes beside the text', () => {

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { defaultInstructionLimit } from '../src/cli/repeat-command.ts';
 import { defaultFlags, parseStep, type Report, verify } from '../src/index.ts';
+import { defaultInstructionLimit } from '../src/run/machine-options.ts';
 
 export const repository = fileURLToPath(new URL('..', import.meta.url));
 
@@ -57,8 +57,14 @@ export const { drivers } = JSON.parse(readFileSync(join(repository, 'drivers/exp
 export function runSample(driver: ExpectedDriver, steps: readonly string[], seed = 1): Report {
   const read = (path: string): Uint8Array => new Uint8Array(readFileSync(join(repository, path)));
   return verify({
-    driver: { name: basename(driver.sys), path: driver.sys, bytes: read(driver.sys) },
-    symbolFiles: driver.pdb === null ? [] : [{ name: driver.pdb, bytes: read(driver.pdb) }],
+    drivers: [
+      {
+        name: basename(driver.sys),
+        path: driver.sys,
+        bytes: read(driver.sys),
+        symbolFiles: driver.pdb === null ? [] : [{ name: driver.pdb, bytes: read(driver.pdb) }],
+      },
+    ],
     steps: steps.length === 0 ? undefined : steps.map(parseStep),
     flags: defaultFlags,
     seed,

@@ -102,8 +102,7 @@ const limits = new Uint8Array(readFileSync('test/drivers/limits/limits.sys'));
 
 function run(name: string, bytes: Uint8Array, { steps, instructionLimit }: Expected): Report {
   return verify({
-    driver: { name: `${name}.sys`, path: null, bytes },
-    symbolFiles: [],
+    drivers: [{ name: `${name}.sys`, path: null, bytes }],
     steps: steps?.map(parseStep),
     flags: defaultFlags,
     seed: 1,

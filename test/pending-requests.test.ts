@@ -18,8 +18,7 @@ const cancellable = 'ioctl 0x22200C';
 
 function run(...steps: string[]): Report {
   return verify({
-    driver: { name: 'pending.sys', path: null, bytes },
-    symbolFiles: [],
+    drivers: [{ name: 'pending.sys', path: null, bytes }],
     steps: ['open \\\\.\\Pending', ...steps].map(parseStep),
     flags: defaultFlags,
     seed: 1,

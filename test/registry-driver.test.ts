@@ -8,8 +8,7 @@ const folder = new URL('drivers/registry/', import.meta.url);
 const bytes = new Uint8Array(readFileSync(fileURLToPath(new URL('registry.sys', folder))));
 const source = readFileSync(fileURLToPath(new URL('registry.c', folder)), 'utf8').split('\n');
 const options = {
-  driver: { name: 'registry.sys', path: null, bytes },
-  symbolFiles: [],
+  drivers: [{ name: 'registry.sys', path: null, bytes }],
   steps: undefined,
   flags: defaultFlags,
   seed: 1,

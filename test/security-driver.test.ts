@@ -9,8 +9,7 @@ const bytes = new Uint8Array(readFileSync(fileURLToPath(new URL('drivers/securit
 /** A driver whose name ends in `m` keeps its device for SYSTEM. */
 function run(code: string, name = 'security.sys'): Report {
   return verify({
-    driver: { name, path: null, bytes },
-    symbolFiles: [],
+    drivers: [{ name, bytes }],
     steps: ['open \\\\.\\Security', `ioctl ${code}`].map(parseStep),
     flags: defaultFlags,
     seed: 1,

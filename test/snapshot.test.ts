@@ -17,8 +17,7 @@ const expected = JSON.parse(readFileSync('drivers/expected.json', 'utf8')) as {
 
 function machineFor(sys: string, run: ExpectedRun): Machine {
   return new Machine({
-    driver: { name: sys.slice(sys.lastIndexOf('/') + 1), path: null, bytes: new Uint8Array(readFileSync(sys)) },
-    symbolFiles: [],
+    drivers: [{ name: sys.slice(sys.lastIndexOf('/') + 1), path: null, bytes: new Uint8Array(readFileSync(sys)) }],
     steps: run.steps.length === 0 ? undefined : run.steps.map(({ step }) => parseStep(step)),
     flags: defaultFlags,
     seed: 7,

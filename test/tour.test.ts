@@ -9,8 +9,7 @@ import { repository } from './end-to-end.ts';
 
 function run(path: string, options: { readonly seed?: number; readonly steps?: readonly string[] } = {}): Report {
   return verify({
-    driver: { name: basename(path), path: null, bytes: new Uint8Array(readFileSync(join(repository, path))) },
-    symbolFiles: [],
+    drivers: [{ name: basename(path), path: null, bytes: new Uint8Array(readFileSync(join(repository, path))) }],
     steps: options.steps?.map(parseStep),
     flags: defaultFlags,
     seed: options.seed ?? 1,
@@ -57,7 +56,7 @@ describe('a plain run', () => {
     const path = sample('leaky-mailbox');
     const driver = { name: basename(path), path: null, bytes: new Uint8Array(readFileSync(join(repository, path))) };
     const machine = (): Machine =>
-      new Machine({ driver, symbolFiles: [], steps: undefined, flags: defaultFlags, seed: 1, instructionLimit: 1e9 });
+      new Machine({ drivers: [driver], steps: undefined, flags: defaultFlags, seed: 1, instructionLimit: 1e9 });
     const first = machine();
     const snapshots: MachineSnapshot[] = [];
     let calls = 0;

@@ -8,8 +8,7 @@ const bytes = new Uint8Array(readFileSync(fileURLToPath(new URL('drivers/unload/
 
 function run(code: string): Report {
   return verify({
-    driver: { name: 'unload.sys', path: null, bytes },
-    symbolFiles: [],
+    drivers: [{ name: 'unload.sys', path: null, bytes }],
     steps: ['open \\\\.\\Unload', `ioctl ${code}`].map(parseStep),
     flags: defaultFlags,
     seed: 1,
@@ -60,10 +59,12 @@ describe('what a driver leaves behind at unload', () => {
     expect({ leaks, verdict }).toEqual({ leaks: [], verdict: 'clean' });
   });
 
-  it('keeps the driver from being unloaded if it is a reference to an open file', () => {
-    const { verdict, reasons } = run('0x222024');
-    expect(verdict).toBe('incomplete');
-    expect(reasons.join()).toContain('DriverUnload was not called');
+  it('keeps the driver from being unloaded if it is a reference to an open file, which is named', () => {
+    const { verdict, reasons, leaks, bugCheck } = run('0x222024');
+    expect({ verdict, bugCheck }).toEqual({ verdict: 'violation', bugCheck: null });
+    expect(leaks).toMatchObject([{ kind: 'reference', name: 'File', count: 1, site: { module: 'unload' } }]);
+    expect(reasons).toEqual([expect.stringContaining('DriverUnload was not called')]);
+    expect(reasons.join()).toContain('unload.sys holds a reference to a file that is open on \\Device\\Unload');
   });
 });
 

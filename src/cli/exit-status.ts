@@ -33,16 +33,3 @@ export function statusOfVerdict(verdict: Verdict): ExitStatus {
       return ExitStatus.Internal;
   }
 }
-
-const bySeverity: readonly ExitStatus[] = [
-  ExitStatus.Internal,
-  ExitStatus.Usage,
-  ExitStatus.Violation,
-  ExitStatus.Incomplete,
-  ExitStatus.Clean,
-];
-
-/** Of several drivers: the one status that must not be overlooked. */
-export function worstStatus(statuses: readonly ExitStatus[]): ExitStatus {
-  return bySeverity.find((status) => statuses.includes(status)) ?? ExitStatus.Clean;
-}

@@ -1,11 +1,11 @@
 /** The command line: what is asked for, checked; the commands themselves are loaded when they are needed. */
 import { Command, CommanderError, Option } from 'commander';
 import { PoolproofError } from '../base/errors.ts';
+import { defaultInstructionLimit } from '../run/machine-options.ts';
 import { parseStep, type Step, stepForms } from '../run/scenario/step.ts';
 import { defaultFlags, standardFlags } from '../verifier/core/options.ts';
 import { optionError } from './errors.ts';
 import { ExitStatus, exitStatusTexts } from './exit-status.ts';
-import { defaultInstructionLimit } from './repeat-command.ts';
 import { errorLine, type Terminal } from './terminal.ts';
 
 /** Runs the command that the arguments (without `node` and the script) ask for. Never throws. */
@@ -43,12 +43,18 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
   const verify = program
     .command('verify', { isDefault: true })
     .summary('run drivers and report what they leak (the default command)')
-    .description('Runs each driver through a life of its own and reports what it leaks.')
-    .argument('<driver...>', 'x64 driver images (.sys)')
+    .description('Runs the drivers together through a life and reports what they leak.')
+    .argument('<driver...>', 'x64 driver images (.sys); several make one machine, the lowest of a stack first')
+    .option(
+      '--companion <file>',
+      'load this driver or kernel-mode DLL first, unverified; repeatable',
+      collect(String),
+      [],
+    )
     .option('--do <step>', 'a step of the scenario; repeat it for more, order is kept', collect(parseStep), [])
     .addOption(new Option('--flags <bits>', 'Driver Verifier options as in verifier /flags').argParser(parseFlags))
     .addOption(new Option('--standard', 'the standard options of Driver Verifier').conflicts('flags'))
-    .option('--json <file>', 'write the report as JSON; - is standard output (an array for several drivers)')
+    .option('--json <file>', 'write the report as JSON; - is standard output')
     .option('--seed <n>', 'choose another life: contents of fresh memory, order of threads', parseSeed, 1)
     .option('--symbols <path>', 'symbol file or directory; repeatable', collect(String), [])
     .option(
@@ -63,7 +69,13 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
     .action(async (paths: string[], options: VerifyFlags) => {
       const { verifyCommand } = await import('./verify-command.ts');
       const flags = options.standard ? standardFlags : (options.flags ?? defaultFlags);
-      finish(verifyCommand(paths, { ...options, steps: options.do, flags, json: options.json }, terminal));
+      finish(
+        verifyCommand(
+          paths,
+          { ...options, companions: options.companion, steps: options.do, flags, json: options.json },
+          terminal,
+        ),
+      );
     });
   configure(verify, terminal);
 
@@ -84,6 +96,7 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
 }
 
 interface VerifyFlags {
+  readonly companion: readonly string[];
   readonly do: readonly Step[];
   readonly flags?: number;
   readonly standard?: true;

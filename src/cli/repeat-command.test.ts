@@ -1,9 +1,11 @@
 import { expect, it } from 'vitest';
+import { defaultInstructionLimit } from '../run/machine-options.ts';
 import { defaultFlags } from '../verifier/core/options.ts';
-import { defaultInstructionLimit, repeatCommand, shellQuoted } from './repeat-command.ts';
+import { repeatCommand, shellQuoted } from './repeat-command.ts';
 
 const choice = {
-  path: 'a.sys',
+  paths: ['a.sys'],
+  companions: [],
   seed: 1,
   flags: defaultFlags,
   steps: [],
@@ -16,7 +18,9 @@ it('says what differs from the defaults, and the seed', () => {
   expect(repeatCommand({ ...choice, flags: 0x209bb, limit: 5, symbols: ['s'], steps: ['close', 'wait 1s'] })).toBe(
     "poolproof a.sys --seed 1 --flags 0x209bb --limit 5 --symbols s --do close --do 'wait 1s'",
   );
-  expect(repeatCommand({ ...choice, path: '-x.sys' })).toBe('poolproof ./-x.sys --seed 1');
+  expect(repeatCommand({ ...choice, paths: ['a.sys', '-x.sys'], companions: ['c.sys'] })).toBe(
+    'poolproof a.sys ./-x.sys --seed 1 --companion c.sys',
+  );
 });
 
 it('quotes for a shell', () => {

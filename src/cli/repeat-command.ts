@@ -1,11 +1,10 @@
 /** The command that runs the same life again: a finding is worth little without it. */
+import { defaultInstructionLimit } from '../run/machine-options.ts';
 import { defaultFlags } from '../verifier/core/options.ts';
 
-/** Chosen without `--limit`: minutes of a busy loop. */
-export const defaultInstructionLimit = 4e9;
-
 export interface RunChoice {
-  readonly path: string;
+  readonly paths: readonly string[];
+  readonly companions: readonly string[];
   readonly seed: number;
   readonly flags: number;
   readonly steps: readonly string[];
@@ -15,7 +14,9 @@ export interface RunChoice {
 
 /** For a POSIX shell. */
 export function repeatCommand(choice: RunChoice): string {
-  const words = ['poolproof', /^-/.test(choice.path) ? `./${choice.path}` : choice.path, '--seed', String(choice.seed)];
+  const paths = choice.paths.map((path) => (path.startsWith('-') ? `./${path}` : path));
+  const words = ['poolproof', ...paths, '--seed', String(choice.seed)];
+  for (const path of choice.companions) words.push('--companion', path);
   if (choice.flags !== defaultFlags) words.push('--flags', `0x${choice.flags.toString(16)}`);
   if (choice.limit !== defaultInstructionLimit) words.push('--limit', String(choice.limit));
   for (const path of choice.symbols) words.push('--symbols', path);

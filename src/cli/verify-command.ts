@@ -1,16 +1,18 @@
 import { basename } from 'node:path';
 import { PoolproofError } from '../base/errors.ts';
 import { parsePe } from '../image/pe/index.ts';
-import type { Report, Verdict } from '../run/report/report.ts';
+import type { DriverFile } from '../run/machine-options.ts';
+import type { Report } from '../run/report/report.ts';
 import { reportText } from '../run/report/text.ts';
 import type { Step } from '../run/scenario/step.ts';
 import { verify } from '../run/verify.ts';
-import { ExitStatus, statusOfVerdict, worstStatus } from './exit-status.ts';
+import { type ExitStatus, statusOfVerdict } from './exit-status.ts';
 import { findSymbolFiles, readInputFile } from './input-files.ts';
 import { repeatCommand } from './repeat-command.ts';
 import { errorLine, type Terminal, writeJson } from './terminal.ts';
 
 export interface VerifyCommandOptions {
+  readonly companions: readonly string[];
   readonly steps: readonly Step[];
   readonly flags: number;
   readonly seed: number;
@@ -19,34 +21,16 @@ export interface VerifyCommandOptions {
   readonly json: string | undefined;
 }
 
-/** `poolproof verify`: one life for each driver, in the order given. A file that can't be used does not stop the others. */
+/** `poolproof verify`: the drivers in one machine, loaded in the order given. */
 export function verifyCommand(paths: readonly string[], options: VerifyCommandOptions, terminal: Terminal): ExitStatus {
-  const isTextWanted = options.json !== '-';
-  const reports: Report[] = [];
-  const statuses: ExitStatus[] = [];
-  for (const path of paths) {
-    try {
-      const report = verifyFile(path, options, terminal);
-      if (isTextWanted) {
-        if (reports.length > 0) terminal.out('\n');
-        terminal.out(reportText(report, terminal.style));
-        if (report.verdict !== 'clean') {
-          terminal.out(`${terminal.style.faint(`Repeat: ${repeatCommand(runChoice(path, options))}`)}\n`);
-        }
-      }
-      reports.push(report);
-      statuses.push(statusOfVerdict(report.verdict));
-    } catch (error) {
-      if (!(error instanceof PoolproofError)) throw new LifeError(repeatCommand(runChoice(path, options)), error);
-      terminal.err(errorLine(error.message));
-      statuses.push(ExitStatus.Usage);
-    }
+  const repeat = repeatCommand({ ...options, paths, steps: options.steps.map(({ text }) => text) });
+  const report = run(paths, options, terminal, repeat);
+  if (options.json !== '-') {
+    terminal.out(reportText(report, terminal.style));
+    if (report.verdict !== 'clean') terminal.out(`${terminal.style.faint(`Repeat: ${repeat}`)}\n`);
   }
-  if (isTextWanted && paths.length > 1) terminal.out(`\n${tally(reports, paths.length - reports.length)}\n`);
-  if (options.json !== undefined && reports.length > 0) {
-    writeJson(options.json, paths.length === 1 ? reports[0] : reports, terminal);
-  }
-  return worstStatus(statuses);
+  if (options.json !== undefined) writeJson(options.json, report, terminal);
+  return statusOfVerdict(report.verdict);
 }
 
 /** Poolproof failed within a life. */
@@ -61,31 +45,28 @@ export class LifeError extends Error {
   }
 }
 
-function verifyFile(path: string, options: VerifyCommandOptions, terminal: Terminal): Report {
+function run(paths: readonly string[], options: VerifyCommandOptions, terminal: Terminal, repeat: string): Report {
+  const read = (path: string): DriverFile => readDriver(path, options.symbols, terminal);
+  const companions = options.companions.map(read);
+  const drivers = paths.map(read);
+  try {
+    return verify({
+      drivers,
+      companions,
+      steps: options.steps.length === 0 ? undefined : options.steps,
+      flags: options.flags,
+      seed: options.seed,
+      instructionLimit: options.limit,
+      now: () => performance.now(),
+    });
+  } catch (error) {
+    throw error instanceof PoolproofError ? error : new LifeError(repeat, error);
+  }
+}
+
+function readDriver(path: string, symbols: readonly string[], terminal: Terminal): DriverFile {
   const bytes = readInputFile(path);
   const name = basename(path);
   const warn = (text: string): void => terminal.err(errorLine(text));
-  const symbolFiles = findSymbolFiles(path, parsePe(bytes, name), options.symbols, warn);
-  return verify({
-    driver: { name, path, bytes },
-    symbolFiles,
-    steps: options.steps.length === 0 ? undefined : options.steps,
-    flags: options.flags,
-    seed: options.seed,
-    instructionLimit: options.limit,
-    now: () => performance.now(),
-  });
-}
-
-function runChoice(path: string, options: VerifyCommandOptions): Parameters<typeof repeatCommand>[0] {
-  return { ...options, path, steps: options.steps.map(({ text }) => text) };
-}
-
-function tally(reports: readonly Report[], unusable: number): string {
-  const count = (verdict: Verdict): number => reports.filter((report) => report.verdict === verdict).length;
-  const parts = (['clean', 'violation', 'incomplete', 'error'] as const)
-    .filter((verdict) => count(verdict) > 0)
-    .map((verdict) => `${count(verdict)} ${verdict}`);
-  if (unusable > 0) parts.push(`${unusable} unusable`);
-  return `${reports.length + unusable} drivers: ${parts.join(', ')}`;
+  return { name, path, bytes, symbolFiles: findSymbolFiles(path, parsePe(bytes, name), symbols, warn) };
 }

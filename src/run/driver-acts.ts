@@ -1,87 +1,202 @@
-/** What becomes of the driver: it is loaded, its device arrives, is started, stopped and removed, it is unloaded. */
-import { nullVa } from '../base/va.ts';
-import type { KernelImage } from '../nt/mm/kernel-image.ts';
+/** What becomes of the drivers: they are loaded and unloaded; their device arrives, is started, stopped and removed. */
+import { assert } from '../base/errors.ts';
+import { nullVa, type Va } from '../base/va.ts';
+import type { Driver } from '../nt/io/driver-objects.ts';
 import type { Nt } from '../nt/nt.ts';
-import { ntSuccess, statusText } from '../nt/ntstatus.ts';
+import { ntSuccess, STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS, statusText } from '../nt/ntstatus.ts';
 import { DRIVER_OBJECT } from '../nt/structures/io.ts';
 import type { LifeRecord } from './life-record.ts';
+import type { Act } from './life-state.ts';
+import { type LoadedDriver, moduleName } from './loaded-driver.ts';
 import { type KernelCall, PnpDeviceOfLife } from './pnp-device.ts';
 import type { Step } from './scenario/step.ts';
 
 type DeviceStep = Step & { readonly verb: 'start' | 'stop' | 'surprise-remove' | 'remove' };
+type UnloadStep = Step & { readonly verb: 'unload' };
+
+/** The end of every life: the device goes, then the drivers, the last one first. */
+export function lastActs(drivers: readonly LoadedDriver[]): readonly Act[] {
+  const unloads = drivers.map((_, driver): Act => ({ verb: 'final-unload', driver })).reverse();
+  return [{ verb: 'departure' }, ...unloads, { verb: 'aftermath' }];
+}
 
 export class DriverActs {
   private readonly nt: Nt;
   private readonly life: LifeRecord;
-  private readonly image: () => KernelImage;
+  private readonly drivers: readonly LoadedDriver[];
   private readonly pnp: PnpDeviceOfLife;
 
-  constructor(nt: Nt, life: LifeRecord, image: () => KernelImage) {
+  constructor(nt: Nt, life: LifeRecord, drivers: readonly LoadedDriver[]) {
     this.nt = nt;
     this.life = life;
-    this.image = image;
-    this.pnp = new PnpDeviceOfLife(nt, () => [image()]);
+    this.drivers = drivers;
+    this.pnp = new PnpDeviceOfLife(nt, drivers);
   }
 
-  // ---- load and unload
-
-  load(): void {
-    this.life.callSystem(['IopLoadDriver', [this.image().index]]);
+  private at(place: number): LoadedDriver {
+    const driver = this.drivers[place];
+    assert(driver, 'an act is of a driver of this machine');
+    return driver;
   }
 
-  loaded(status: number): void {
-    if (!ntSuccess(status)) this.life.goOnWith([{ verb: 'aftermath' }]);
-    const driver = this.nt.io.drivers.ofImage(this.image());
-    if (driver !== undefined && driver.state === 'loaded') {
-      this.noteDevices();
-      if (this.pnp.hasAddDevice) this.life.insert([{ verb: 'arrival' }]);
+  private objectOf({ image }: LoadedDriver): Driver | undefined {
+    return this.nt.io.drivers.ofImage(image);
+  }
+
+  /** How reasons speak of a driver. */
+  private nameOf({ image }: LoadedDriver): string {
+    return this.drivers.length === 1 ? 'the driver' : image.fileName;
+  }
+
+  /** Whether the image is still there. */
+  private isHere({ image }: LoadedDriver): boolean {
+    return this.nt.images.byIndex(image.index)?.isLoaded === true;
+  }
+
+  // ---- load
+
+  load(place: number): void {
+    const { image, isLibrary } = this.at(place);
+    this.life.callSystem([isLibrary ? 'IopInitializeLibrary' : 'IopLoadDriver', [image.index]]);
+  }
+
+  loaded(place: number, status: number): void {
+    const driver = this.at(place);
+    if (driver.isLibrary && !ntSuccess(status)) {
+      this.life.addReason(`DllInitialize of ${driver.image.fileName} failed with ${statusText(status)}`);
+    }
+    this.noteDevices(driver);
+    this.life.next();
+  }
+
+  private noteDevices(driver: LoadedDriver): void {
+    const object = this.objectOf(driver);
+    const { madeDevices } = this.life.state;
+    if (object?.state !== 'loaded' || madeDevices.includes(driver.image.index)) return;
+    if (this.nt.io.drivers.firstDevice(object.driverObject) === nullVa) return;
+    this.life.change({ madeDevices: [...madeDevices, driver.image.index] });
+  }
+
+  // ---- unload
+
+  /** A driver that is told to go by a step: it goes at once, or when nothing uses it any more. */
+  unload(act: UnloadStep): void {
+    const named = this.drivers.filter(
+      ({ image, isVerified }) =>
+        isVerified && (act.driver === undefined || moduleName(image.fileName) === moduleName(act.driver)),
+    );
+    const objects = named.map((driver) => this.objectOf(driver)).filter((object) => object?.state === 'loaded');
+    // As the service control manager has it: drivers of devices stay, and so do drivers that cannot be unloaded.
+    const canGo = objects.every(
+      (object) => object !== undefined && this.hasUnload(object.driverObject) && !this.pnp.holds(object.driverObject),
+    );
+    if (objects.length === 0 || !canGo) {
+      this.life.answer(act.text, STATUS_INVALID_DEVICE_REQUEST);
+      return;
+    }
+    const { unloading } = this.life.state;
+    const going = objects.map((object) => object?.imageIndex ?? 0).reverse();
+    this.life.change({ unloading: [...unloading, ...going.filter((index) => !unloading.includes(index))] });
+    this.life.answer(act.text, STATUS_SUCCESS);
+  }
+
+  private hasUnload(driverObject: Va): boolean {
+    return DRIVER_OBJECT.DriverUnload.get(this.nt.memory, driverObject) !== nullVa;
+  }
+
+  /** The unload of a driver that was told to go and that nothing uses any more. */
+  get dueUnload(): KernelCall | undefined {
+    for (const index of this.life.state.unloading) {
+      const object = [...this.nt.io.drivers.all()].find(({ imageIndex }) => imageIndex === index);
+      if (object?.state !== 'loaded' || this.nt.io.drivers.isInUse(object.driverObject)) continue;
+      return ['IopUnloadDriver', [object.driverObject]];
+    }
+    return undefined;
+  }
+
+  finalUnload(place: number): void {
+    const driver = this.at(place);
+    if (driver.isLibrary) this.unloadLibrary(driver);
+    else this.unloadDriver(driver);
+  }
+
+  private unloadDriver(driver: LoadedDriver): void {
+    const object = this.objectOf(driver);
+    if (object?.state !== 'loaded') {
+      this.life.next();
+    } else if (!this.hasUnload(object.driverObject)) {
+      if (!driver.isVerified) this.life.next();
+      else {
+        this.life.passOver(
+          `${this.nameOf(driver)} has no DriverUnload routine, so Windows never unloads it and the check at unload cannot run`,
+        );
+      }
+    } else {
+      if (this.pnp.leftAttached) {
+        this.life.addReason('a device of the driver is still attached to the stack of a device that was removed');
+      }
+      if (this.nt.io.drivers.isInUse(object.driverObject)) this.life.wait();
+      else this.life.callSystem(['IopUnloadDriver', [object.driverObject]]);
+    }
+  }
+
+  private unloadLibrary(driver: LoadedDriver): void {
+    const { image, isVerified } = driver;
+    if (!this.isHere(driver)) {
+      this.life.next();
+      return;
+    }
+    const importers = this.nt.images.importersOf(image).map(({ fileName }) => fileName);
+    const hasUnload = this.nt.images.driverExport(image.fileName, { name: 'DllUnload', ordinal: undefined });
+    if (importers.length === 0 && hasUnload !== undefined) {
+      this.life.callSystem(['IopUnloadLibrary', [image.index]]);
+      return;
+    }
+    if (!isVerified) this.life.next();
+    else if (importers.length > 0) {
+      this.life.passOver(`${image.fileName} was not unloaded: ${importers.join(', ')} still imports from it`);
+    } else {
+      this.life.passOver(
+        `${image.fileName} has no DllUnload routine, so Windows never unloads it and the check at unload cannot run`,
+      );
+    }
+  }
+
+  unloaded(place: number, status: number): void {
+    const driver = this.at(place);
+    if (driver.isLibrary && driver.isVerified && !ntSuccess(status)) {
+      this.life.addReason(`${driver.image.fileName} was not unloaded: DllUnload answered ${statusText(status)}`);
     }
     this.life.next();
   }
 
-  private noteDevices(): void {
-    const driver = this.nt.io.drivers.ofImage(this.image());
-    if (driver === undefined || this.nt.io.drivers.firstDevice(driver.driverObject) === nullVa) return;
-    this.life.change({ madeDevices: true });
+  /** Whether something keeps the driver from being unloaded. */
+  isInUse(place: number): boolean {
+    const object = this.objectOf(this.at(place));
+    return object !== undefined && this.nt.io.drivers.isInUse(object.driverObject);
   }
 
-  unload(): void {
-    const driver = this.nt.io.drivers.ofImage(this.image());
-    if (driver === undefined) {
-      this.life.next();
-      return;
-    }
-    if (DRIVER_OBJECT.DriverUnload.get(this.nt.memory, driver.driverObject) === nullVa) {
-      this.life.giveUp(
-        'the driver has no DriverUnload routine, so Windows never unloads it and the check at unload cannot run',
-      );
-      return;
-    }
-    if (this.pnp.leftAttached) {
-      this.life.addReason('a device of the driver is still attached to the stack of a device that was removed');
-    }
-    if (this.isInUse) this.life.wait();
-    else this.life.callSystem(['IopUnloadDriver', [driver.driverObject]]);
-  }
+  // ---- the device
 
-  get isInUse(): boolean {
-    const driver = this.nt.io.drivers.ofImage(this.image());
-    return driver !== undefined && this.nt.io.drivers.isInUse(driver.driverObject);
-  }
-
-  // ---- its device
-
+  /** Without a driver there is nothing to do in this life. */
   arrive(): void {
-    this.life.callSystem(this.pnp.arrive());
+    const isAnyLoaded = this.drivers.some(
+      (driver) =>
+        driver.isVerified && (driver.isLibrary ? this.isHere(driver) : this.objectOf(driver)?.state === 'loaded'),
+    );
+    if (!isAnyLoaded) this.life.goOnWith([{ verb: 'aftermath' }]);
+    const arrival = isAnyLoaded ? this.pnp.arrive() : undefined;
+    if (arrival === undefined) this.life.next();
+    else this.life.callSystem(arrival);
   }
 
-  /** AddDevice and the start are over. A driver without a device is unloaded. */
+  /** AddDevice and the start are over. Drivers without a device are unloaded. */
   arrived(): void {
-    this.noteDevices();
+    for (const driver of this.drivers) this.noteDevices(driver);
     const { failure } = this.pnp;
     if (failure !== undefined) {
       this.life.addReason(failure);
-      this.life.goOnWith([{ verb: 'unload', text: 'unload' }, { verb: 'aftermath' }]);
+      this.life.goOnWith(lastActs(this.drivers));
     }
     this.life.next();
   }

@@ -30,7 +30,9 @@ export class LifeRecord {
       reasons: [],
       isOver: false,
       isStuck: false,
-      madeDevices: false,
+      madeDevices: [],
+      unloading: [],
+      keptLoaded: [],
       tour: undefined,
       retiredLimit: 0,
     });
@@ -77,6 +79,13 @@ export class LifeRecord {
   /** The life ends here, short of its end. */
   giveUp(reason: string, isStuck = false): void {
     this.change({ reasons: [...this.state.reasons, reason], isOver: true, isStuck });
+  }
+
+  /** The act could not be done; the life goes on to show what else there is. */
+  passOver(reason: string, isStuck = false): void {
+    this.addReason(reason);
+    this.change({ isStuck: this.state.isStuck || isStuck });
+    this.next();
   }
 
   addReason(reason: string | undefined): void {

@@ -6,11 +6,12 @@ import type { CloseOverRequests, Trial } from './scenario/tour.ts';
 /** What happens next, beyond the scenario's own steps. */
 export type Act =
   | Step
-  | { readonly verb: 'load' }
+  /** Of one driver: its place in the order in which they are loaded. */
+  | { readonly verb: 'load' | 'final-unload'; readonly driver: number }
   | { readonly verb: 'tour' }
   | Trial
   | CloseOverRequests
-  /** A device for the driver's AddDevice; its removal before the driver is unloaded. */
+  /** A device for the AddDevice routines; its removal before the drivers are unloaded. */
   | { readonly verb: 'arrival' | 'departure' }
   | { readonly verb: 'end-of-process' | 'end-of-requests' | 'end-of-handles' | 'aftermath' };
 
@@ -60,7 +61,12 @@ export interface LifeState {
   readonly reasons: readonly string[];
   readonly isOver: boolean;
   readonly isStuck: boolean;
-  readonly madeDevices: boolean;
+  /** Image indexes of the drivers that had a device after DriverEntry or AddDevice. */
+  readonly madeDevices: readonly number[];
+  /** Image indexes of drivers that were told to unload while they were in use: they go when they no longer are. */
+  readonly unloading: readonly number[];
+  /** Image indexes of drivers that could not be unloaded at the end, because something used them. */
+  readonly keptLoaded: readonly number[];
   /** What the tour is to try of the control codes; undefined before it and without one. */
   readonly tour: { readonly codes: number; readonly requests: number } | undefined;
   /** `Cpu.retired` above which a trial that blocks its thread is given up. */

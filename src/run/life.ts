@@ -6,22 +6,24 @@ import { PoolproofError, unreachable } from '../base/errors.ts';
 import type { StoreCell } from '../base/store.ts';
 import type { Va } from '../base/va.ts';
 import { BugCheck } from '../nt/declare/bug-check.ts';
-import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import type { Nt, RunResult } from '../nt/nt.ts';
 import { STATUS_SUCCESS } from '../nt/ntstatus.ts';
-import { DriverActs } from './driver-acts.ts';
+import type { OutlivingResources } from '../verifier/outliving-resources/outliving-resources.ts';
+import { DriverActs, lastActs } from './driver-acts.ts';
+import { holdersOf } from './holders.ts';
 import { LifeRecord, patience100ns } from './life-record.ts';
 import type { Act, LifeState } from './life-state.ts';
+import type { LoadedDriver } from './loaded-driver.ts';
 import { ProcessEnd } from './process-end.ts';
 import { RequestActs } from './request-acts.ts';
 import type { Step } from './scenario/step.ts';
 import { closeOverRequests, planTour } from './scenario/tour.ts';
-import { stuckReason } from './stuck-reason.ts';
+import { stuckReason, unloadReason } from './stuck-reason.ts';
 
 /** Acts that a system thread carries out. */
 const systemVerbs: readonly string[] = [
   'load',
-  'unload',
+  'final-unload',
   'arrival',
   'departure',
   'start',
@@ -32,33 +34,40 @@ const systemVerbs: readonly string[] = [
 
 export class Life {
   private readonly nt: Nt;
-  private readonly image: () => KernelImage;
+  private readonly drivers: readonly LoadedDriver[];
+  private readonly resources: OutlivingResources;
   private readonly record: LifeRecord;
   private readonly requests: RequestActs;
-  private readonly driver: DriverActs;
+  private readonly driverActs: DriverActs;
   private readonly processEnd: ProcessEnd;
-  private readonly reached: StoreCell<boolean>;
+  /** Image indexes of the drivers to which a request was handed. */
+  private readonly reached: StoreCell<readonly number[]>;
 
-  /** `steps`: undefined for the tour. `image` is asked when the driver is loaded. */
-  constructor(nt: Nt, image: () => KernelImage, steps: readonly Step[] | undefined) {
-    const middle: readonly Act[] =
-      steps === undefined ? [{ verb: 'tour' }] : steps.filter(({ verb }) => verb !== 'unload');
+  /** `steps`: undefined for the tour. */
+  constructor(
+    nt: Nt,
+    drivers: readonly LoadedDriver[],
+    resources: OutlivingResources,
+    steps: readonly Step[] | undefined,
+  ) {
     this.nt = nt;
-    this.image = image;
+    this.drivers = drivers;
+    this.resources = resources;
     this.record = new LifeRecord(nt, [
-      { verb: 'load' },
-      ...middle,
+      ...drivers.map((_, driver): Act => ({ verb: 'load', driver })),
+      { verb: 'arrival' },
+      ...(steps === undefined ? [{ verb: 'tour' } as const] : withoutLastUnloads(steps)),
       { verb: 'end-of-process' },
-      { verb: 'departure' },
-      { verb: 'unload', text: 'unload' },
-      { verb: 'aftermath' },
+      ...lastActs(drivers),
     ]);
     this.requests = new RequestActs(nt, this.record);
-    this.driver = new DriverActs(nt, this.record, image);
+    this.driverActs = new DriverActs(nt, this.record, drivers);
     this.processEnd = new ProcessEnd(nt, this.record);
-    this.reached = nt.stores.cell('run/reached-driver', false);
+    this.reached = nt.stores.cell<readonly number[]>('run/reached-drivers', []);
     nt.events.on('irpDispatched', ({ routine }) => {
-      if (!this.reached.value && nt.images.containing(routine)?.isDriver === true) this.reached.value = true;
+      const image = nt.images.containing(routine);
+      if (image?.isDriver !== true || this.reached.value.includes(image.index)) return;
+      this.reached.value = [...this.reached.value, image.index];
     });
   }
 
@@ -66,20 +75,20 @@ export class Life {
     return this.record.state;
   }
 
-  /** Whether a request was handed to a dispatch routine of a driver. */
-  get reachedDriver(): boolean {
-    return this.reached.value;
+  /** Whether a request was handed to a dispatch routine of the driver. */
+  wasReached({ image }: LoadedDriver): boolean {
+    return this.reached.value.includes(image.index);
   }
 
-  /** Whether the driver had a device when DriverEntry returned. */
-  get madeDevices(): boolean {
-    return this.state.madeDevices;
+  /** Whether the driver had a device after DriverEntry or AddDevice. */
+  madeDevices({ image }: LoadedDriver): boolean {
+    return this.state.madeDevices.includes(image.index);
   }
 
   /** The step that the life is at, as text; undefined if that is none of the scenario's. */
   get currentStep(): string | undefined {
     const act = this.state.plan[this.state.index];
-    return act !== undefined && 'text' in act && act.verb !== 'unload' ? act.text : undefined;
+    return act !== undefined && 'text' in act ? act.text : undefined;
   }
 
   /** Goes on from where the life stands until it is over. */
@@ -89,8 +98,10 @@ export class Life {
         this.record.change({ isOver: true });
       } else if (this.state.stage === 'begin' && this.nt.io.files.hasDeferred) {
         this.callBefore(['IopProcessDeferredDeletes', []]);
-      } else if (this.state.stage === 'begin' && this.driver.dueRemoval !== undefined) {
-        this.callBefore(this.driver.dueRemoval);
+      } else if (this.state.stage === 'begin' && this.driverActs.dueRemoval !== undefined) {
+        this.callBefore(this.driverActs.dueRemoval);
+      } else if (this.state.stage === 'begin' && this.driverActs.dueUnload !== undefined) {
+        this.callBefore(this.driverActs.dueUnload);
       } else if (this.state.stage === 'begin') {
         this.tryToBegin(this.record.act);
       } else {
@@ -119,7 +130,7 @@ export class Life {
   private begin(act: Act): void {
     switch (act.verb) {
       case 'load':
-        this.driver.load();
+        this.driverActs.load(act.driver);
         return;
       case 'tour':
         this.tour();
@@ -161,22 +172,25 @@ export class Life {
         this.record.change({ stage: 'calling', deadline: this.nt.clock.interruptTime + act.duration100ns });
         return;
       case 'unload':
-        this.driver.unload();
+        this.driverActs.unload(act);
+        return;
+      case 'final-unload':
+        this.driverActs.finalUnload(act.driver);
         return;
       case 'aftermath':
         this.record.called();
         return;
       case 'arrival':
-        this.driver.arrive();
+        this.driverActs.arrive();
         return;
       case 'departure':
-        this.driver.depart();
+        this.driverActs.depart();
         return;
       case 'start':
       case 'stop':
       case 'surprise-remove':
       case 'remove':
-        this.driver.change(act);
+        this.driverActs.change(act);
         return;
       default:
         unreachable(act);
@@ -228,7 +242,8 @@ export class Life {
     if (stage === 'calling') return this.isIdle;
     if (stage === 'waiting') {
       return (
-        this.nt.io.files.hasDeferred || !(act.verb === 'departure' ? this.driver.isDeviceOpen : this.driver.isInUse)
+        this.nt.io.files.hasDeferred ||
+        !(act.verb === 'departure' ? this.driverActs.isDeviceOpen : this.driverActs.isInUse)
       );
     }
     return request === undefined || this.requests.isComplete(request);
@@ -239,29 +254,37 @@ export class Life {
   }
 
   private stuck(act: Act, result: RunResult): void {
-    this.record.giveUp(stuckReason(this.state, act, result), true);
+    if (act.verb !== 'final-unload' || this.state.stage !== 'waiting') {
+      this.record.giveUp(stuckReason(this.state, act, result), true);
+      return;
+    }
+    const driver = this.drivers[act.driver] as LoadedDriver;
+    const holders = holdersOf(this.nt, driver, this.drivers, (index) => this.resources.referencesOf(index));
+    const name = this.drivers.length === 1 ? '' : ` of ${driver.image.fileName}`;
+    this.record.change({ keptLoaded: [...this.state.keptLoaded, driver.image.index] });
+    this.record.passOver(unloadReason(this.state, name, holders), true);
   }
 
   /** The thread came back from the kernel with a status. */
   private returned(act: Act, status: number): void {
     switch (act.verb) {
       case 'load':
-        this.driver.loaded(status);
+        this.driverActs.loaded(act.driver, status);
         return;
       case 'arrival':
-        this.driver.arrived();
+        this.driverActs.arrived();
         return;
       case 'departure':
-        this.driver.departed(status);
+        this.driverActs.departed(status);
         return;
       case 'start':
       case 'stop':
       case 'surprise-remove':
       case 'remove':
-        this.driver.changed(act, status);
+        this.driverActs.changed(act, status);
         return;
-      case 'unload':
-        this.record.next();
+      case 'final-unload':
+        this.driverActs.unloaded(act.driver, status);
         return;
       case 'open':
         this.requests.opened(act, status);
@@ -283,9 +306,15 @@ export class Life {
   }
 
   private tour(): void {
-    const { acts, codes, requests } = planTour(this.nt, this.image());
+    const { acts, codes, requests } = planTour(this.nt, this.drivers);
     this.record.change({ tour: { codes, requests } });
     this.record.insert(acts);
     this.record.next();
   }
+}
+
+/** Every driver is unloaded at the end anyway. */
+function withoutLastUnloads(steps: readonly Step[]): readonly Step[] {
+  const last = steps.findLastIndex((step) => step.verb !== 'unload' || step.driver !== undefined);
+  return steps.slice(0, last + 1);
 }

@@ -1,45 +1,22 @@
 /**
- * The front door of the library: a machine with an emulated NT kernel and a verifier, into which a driver is loaded and
+ * The front door of the library: a machine with an emulated NT kernel and a verifier, into which drivers are loaded and
  * taken through a life.
  */
 import { assert, PoolproofError } from '../base/errors.ts';
-import type { StoreList, StoreMap } from '../base/store.ts';
+import type { StoreCell, StoreList, StoreMap } from '../base/store.ts';
 import type { Va } from '../base/va.ts';
-import { parsePe } from '../image/pe/index.ts';
-import { type LoadedSymbols, loadSymbols, type SymbolCandidate } from '../image/symbols/index.ts';
+import { type LoadedSymbols, loadSymbols } from '../image/symbols/index.ts';
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import { Nt, type NtSnapshot } from '../nt/nt.ts';
 import { PoolCalls } from '../verifier/automatic-checks/pool-calls.ts';
 import { UnloadChecks } from '../verifier/automatic-checks/unload-checks.ts';
-import { chooseOptions, type OptionChoice, PoolTrackingFlag } from '../verifier/core/options.ts';
+import { chooseOptions, defaultFlags, type OptionChoice, PoolTrackingFlag } from '../verifier/core/options.ts';
 import { OutlivingResources } from '../verifier/outliving-resources/outliving-resources.ts';
 import { PoolTracking } from '../verifier/pool-tracking/pool-tracking.ts';
 import { Life } from './life.ts';
+import { type LoadedDriver, mapDrivers, parseDrivers } from './loaded-driver.ts';
+import { defaultInstructionLimit, type MachineOptions } from './machine-options.ts';
 import { checkSteps } from './scenario/check-steps.ts';
-import type { Step } from './scenario/step.ts';
-
-export interface DriverFile {
-  /** `leaky.sys` */
-  readonly name: string;
-  /** Where it was read from; for the report. */
-  readonly path: string | null;
-  readonly bytes: Uint8Array;
-}
-
-export interface MachineOptions {
-  readonly driver: DriverFile;
-  /** What may hold the driver's symbols. */
-  readonly symbolFiles: readonly SymbolCandidate[];
-  /** Undefined: the tour. */
-  readonly steps: readonly Step[] | undefined;
-  /** Driver Verifier's, as in `verifier /flags`. */
-  readonly flags: number;
-  readonly seed: number;
-  /** Instructions in a row, without the machine coming to rest, after which the life is ended. */
-  readonly instructionLimit: number;
-  /** Set when a first life showed that it is needed; see `Cpu.needsExactFlags`. */
-  readonly flagsLiveAtExit?: boolean;
-}
 
 /** All of a machine's state; plain data. Good for this machine and for a fresh one with the same options. */
 export interface MachineSnapshot {
@@ -50,9 +27,12 @@ export interface MachineSnapshot {
 const maximumDebugLines = 10_000;
 
 export class Machine {
-  readonly options: MachineOptions;
+  readonly seed: number;
+  readonly instructionLimit: number;
   readonly choice: OptionChoice;
   readonly nt: Nt;
+  /** In the order in which they are loaded: kernel-mode DLLs, companions, the drivers that are verified. */
+  readonly drivers: readonly LoadedDriver[];
   readonly life: Life;
   /** Undefined if the option is not on. */
   readonly poolTracking: PoolTracking | undefined;
@@ -60,34 +40,43 @@ export class Machine {
   private readonly debugOutput_: StoreList<string>;
   /** The stack at the first hit, by address. */
   private readonly breakpoints_: StoreMap<number, readonly Va[]>;
-  private symbols_: LoadedSymbols | undefined;
-  private image_: KernelImage | undefined;
+  /** Index of the image that went last, or that is going. */
+  private readonly leaving: StoreCell<number>;
+  private readonly symbols = new Map<number, LoadedSymbols>();
 
-  /** Boots the machine and maps the driver's image. Throws PoolproofError for a file that is no driver. */
+  /** Boots the machine and maps the drivers' images. Throws PoolproofError for a file that is no driver. */
   constructor(options: MachineOptions) {
-    this.options = options;
-    this.choice = chooseOptions(options.flags);
+    this.seed = options.seed ?? 1;
+    this.instructionLimit = options.instructionLimit ?? defaultInstructionLimit;
+    const flags = options.flags ?? defaultFlags;
+    this.choice = chooseOptions(flags);
     if (this.choice.unknownBits !== 0) {
       throw new PoolproofError(
         'PP4001',
-        `flags 0x${options.flags.toString(16)}: 0x${this.choice.unknownBits.toString(16)} is no option of Driver Verifier`,
+        `flags 0x${flags.toString(16)}: 0x${this.choice.unknownBits.toString(16)} is no option of Driver Verifier`,
       );
     }
-    if (options.steps !== undefined) checkSteps(options.steps);
-    const pe = parsePe(options.driver.bytes, options.driver.name);
-    if (pe.entryPointRva === undefined) {
-      throw new PoolproofError(
-        'PP5002',
-        `${options.driver.name}: an export driver without an entry point; there is nothing to start`,
+    const parsed = parseDrivers(options);
+    const names = parsed.filter(({ isVerified }) => isVerified).map(({ file }) => file.name);
+    if (options.steps !== undefined) {
+      checkSteps(
+        options.steps,
+        parsed.map(({ file }) => file.name),
       );
     }
     this.nt = new Nt({
-      seed: options.seed,
-      instructionLimit: options.instructionLimit,
+      seed: this.seed,
+      instructionLimit: this.instructionLimit,
       flagsLiveAtExit: options.flagsLiveAtExit ?? false,
     });
-    const isVerified = (image: KernelImage): boolean => image.isDriver;
-    const hasPoolTracking = (options.flags & PoolTrackingFlag) !== 0;
+    const isVerified = (image: KernelImage): boolean => image.isDriver && names.includes(image.fileName);
+    const hasPoolTracking = (flags & PoolTrackingFlag) !== 0;
+    this.nt.images.isVerified = isVerified;
+    this.leaving = this.nt.stores.cell('run/leaving-image', 0);
+    // Before the verifier, which stops the machine here.
+    this.nt.events.on('driverUnloaded', ({ image }) => {
+      this.leaving.value = image.index;
+    });
     new PoolCalls(this.nt, { isVerified, checksQuota: hasPoolTracking });
     // First: what still runs stops Windows before what was leaked does.
     new UnloadChecks(this.nt, isVerified);
@@ -103,35 +92,43 @@ export class Machine {
     this.nt.events.on('breakpoint', ({ address }) => {
       if (!this.breakpoints_.has(address)) this.breakpoints_.set(address, this.nt.currentStack());
     });
-    this.life = new Life(this.nt, () => this.image, options.steps);
-    this.image_ = this.nt.images.load(pe, options.driver.name);
+    this.drivers = mapDrivers(this.nt, parsed);
+    this.life = new Life(this.nt, this.drivers, this.outlivingResources, options.steps);
   }
 
-  /** The driver's image. */
-  get image(): KernelImage {
-    assert(this.image_, 'the image is mapped when the machine boots');
-    return this.image_;
+  /** The drivers that are verified, in the order in which they are loaded. */
+  get verified(): readonly LoadedDriver[] {
+    return this.drivers.filter(({ isVerified }) => isVerified);
+  }
+
+  /** Index of the image whose unload the verifier stopped; undefined if it stopped none. */
+  get stoppedUnloadOf(): number | undefined {
+    const end = this.nt.end.value;
+    const isLeak = end?.kind === 'bug-check' && end.bugCheck.code === 0xc4 && end.bugCheck.parameters[0] === 0x62;
+    return isLeak ? this.leaving.value : undefined;
   }
 
   /** Read when they are first asked for. */
-  get symbols(): LoadedSymbols {
-    const { pe } = this.image;
-    assert(pe, 'a driver has its file');
-    this.symbols_ ??= loadSymbols(pe, this.options.driver.bytes, this.options.symbolFiles);
-    return this.symbols_;
+  symbolsOf({ image, file }: LoadedDriver): LoadedSymbols {
+    const known = this.symbols.get(image.index);
+    if (known !== undefined) return known;
+    assert(image.pe, 'a driver has its file');
+    const loaded = loadSymbols(image.pe, file.bytes, file.symbolFiles ?? []);
+    this.symbols.set(image.index, loaded);
+    return loaded;
   }
 
-  /** What the driver printed, line by line. */
+  /** What the drivers printed, line by line. */
   get debugOutput(): readonly string[] {
     return this.debugOutput_.items;
   }
 
-  /** Stacks of the places where the driver stopped for the debugger, each once. */
+  /** Stacks of the places where a driver stopped for the debugger, each once. */
   get breakpoints(): Iterable<readonly Va[]> {
     return this.breakpoints_.values();
   }
 
-  /** Takes the driver through its life, from where it stands to the end. */
+  /** Takes the drivers through their life, from where it stands to the end. */
   run(): void {
     this.life.run();
   }

@@ -10,8 +10,7 @@ const path = '\\\\.\\ROOT#POOLPROOF#0000#{6d1b3a52-9c0e-4e1b-8f57-2a4c7d9e1b60}'
 
 function machineOf(name: string, steps: readonly string[], seed = 1): Machine {
   return new Machine({
-    driver: { name: `${name}.sys`, path: null, bytes: new Uint8Array(readFileSync(`drivers/${name}/${name}.sys`)) },
-    symbolFiles: [],
+    drivers: [{ name: `${name}.sys`, path: null, bytes: new Uint8Array(readFileSync(`drivers/${name}/${name}.sys`)) }],
     steps: steps.map(parseStep),
     flags: defaultFlags,
     seed,

@@ -1,52 +1,47 @@
-/** The device of a plug-and-play driver in a life: which routine of the kernel carries out what a step asks for. */
+/** The plug-and-play device in a life: which routine of the kernel carries out what a step asks for. */
 import { nullVa, type Va } from '../base/va.ts';
-import { Access } from '../engine/memory/layout.ts';
-import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import type { Nt } from '../nt/nt.ts';
 import { statusText } from '../nt/ntstatus.ts';
 import { type PnpAction, pnpActionNumber } from '../nt/pnp/device-actions.ts';
 import type { PnpDevice } from '../nt/pnp/plug-and-play.ts';
-import { DRIVER_EXTENSION, DRIVER_OBJECT } from '../nt/structures/io.ts';
+import type { LoadedDriver } from './loaded-driver.ts';
 
 /** A routine of the kernel with its arguments. */
 export type KernelCall = readonly [routine: string, args: readonly number[]];
 
 export class PnpDeviceOfLife {
   private readonly nt: Nt;
-  private readonly images: () => readonly KernelImage[];
+  private readonly drivers: readonly LoadedDriver[];
 
-  /** `images`: the drivers of the device's stack, from the lowest up. */
-  constructor(nt: Nt, images: () => readonly KernelImage[]) {
+  constructor(nt: Nt, drivers: readonly LoadedDriver[]) {
     this.nt = nt;
-    this.images = images;
+    this.drivers = drivers;
   }
 
-  private get driverObjects(): readonly Va[] {
-    return this.images()
-      .map((image) => this.nt.io.drivers.ofImage(image)?.driverObject ?? nullVa)
-      .filter((driver) => driver !== nullVa);
-  }
-
-  /** The driver objects of those that have an AddDevice routine. */
-  private get drivers(): readonly Va[] {
-    return this.driverObjects.filter((driver) => this.canAdd(driver));
+  /** Driver objects of those that are loaded and have an AddDevice routine, from the bottom of the stack up. */
+  private get stack(): readonly Va[] {
+    const { drivers } = this.nt.io;
+    return this.drivers.flatMap(({ image }) => {
+      const driver = drivers.ofImage(image);
+      if (driver?.state !== 'loaded' || drivers.addDeviceRoutine(driver.driverObject) === nullVa) return [];
+      return [driver.driverObject];
+    });
   }
 
   /** The latest device that the drivers were asked to add. */
   get device(): PnpDevice | undefined {
-    return this.driverObjects.map((driver) => this.nt.io.pnp.ofDriver(driver)).find((device) => device !== undefined);
+    for (const { image } of this.drivers) {
+      const driver = this.nt.io.drivers.ofImage(image);
+      const device = driver && this.nt.io.pnp.ofDriver(driver.driverObject);
+      if (device !== undefined) return device;
+    }
+    return undefined;
   }
 
-  get hasAddDevice(): boolean {
-    return this.drivers.length > 0;
-  }
-
-  /** A driver may have written over its driver object. */
-  private canAdd(driver: Va): boolean {
-    const { memory } = this.nt;
-    const extension = DRIVER_OBJECT.DriverExtension.get(memory, driver);
-    if (!memory.isAccessible(extension, DRIVER_EXTENSION.sizeBytes, Access.Read)) return false;
-    return DRIVER_EXTENSION.AddDevice.get(memory, extension) !== nullVa;
+  /** Whether the driver's device stands on a device that is there: such a driver cannot be unloaded by its name. */
+  holds(driverObject: Va): boolean {
+    const device = this.nt.io.pnp.ofDriver(driverObject);
+    return device !== undefined && device.state !== 'removed' && device.state !== 'failed';
   }
 
   get isOpen(): boolean {
@@ -54,9 +49,10 @@ export class PnpDeviceOfLife {
     return device !== undefined && this.nt.io.pnp.isOpen(device.pdo);
   }
 
-  /** A new device on the bus. */
-  arrive(): KernelCall {
-    return ['IopAddDevice', [this.nt.io.pnp.create(this.drivers)]];
+  /** A new device on the bus; undefined without a plug-and-play driver. */
+  arrive(): KernelCall | undefined {
+    const { stack } = this;
+    return stack.length === 0 ? undefined : ['IopAddDevice', [this.nt.io.pnp.create(stack)]];
   }
 
   /** IRP_MN_REMOVE_DEVICE for a device that was pulled out and is closed by now; undefined if there is none. */
@@ -65,12 +61,13 @@ export class PnpDeviceOfLife {
     return due && call(due, 'remove');
   }
 
-  /** A step's call; a text if the driver has no such device. */
+  /** A step's call; a text if there is no such device. */
   callFor(verb: 'start' | 'stop' | 'surprise-remove' | 'remove'): KernelCall | string {
     const { device } = this;
-    if (device === undefined) return 'needs a plug-and-play driver, and this one has no AddDevice routine';
+    const needsDriver = 'needs a plug-and-play driver, and this one has no AddDevice routine';
+    if (device === undefined) return needsDriver;
     const isGone = device.state === 'removed' || device.state === 'failed';
-    if (verb === 'start') return isGone ? this.arrive() : call(device, 'start');
+    if (verb === 'start') return isGone ? (this.arrive() ?? needsDriver) : call(device, 'start');
     if (verb === 'stop') return call(device, 'stop');
     if (verb === 'surprise-remove') return call(device, 'surpriseRemove');
     return this.removalOf(device);

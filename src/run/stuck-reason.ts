@@ -12,19 +12,23 @@ const mostNamed = 4;
 
 /** `result`: how the machine came to a stand. */
 export function stuckReason(state: LifeState, act: Act, result: RunResult): string {
-  if (state.stage === 'waiting') return waitingReason(state, act);
+  if (state.stage === 'waiting') {
+    return `the device was not removed: Windows does not remove it while a file is open on it${stillPending(state)}`;
+  }
   const what = 'text' in act ? `the step '${act.text}'` : (nameOfAct[act.verb] ?? 'the end of the process');
   if (result !== 'deadline') return `${what} waits for something that nothing left to run can bring`;
   return `${what} ${'isTrial' in act ? 'blocks its thread' : 'did not end within ten virtual minutes'}`;
 }
 
-function waitingReason({ pending, results }: LifeState, act: Act): string {
+/** Why DriverUnload was not called. `name`: ` of B.sys` where there are several drivers; `holders` as of `holdersOf`. */
+export function unloadReason(state: LifeState, name: string, holders: readonly string[]): string {
+  const what = `DriverUnload${name} was not called: Windows does not call it while a file is open on a device of the driver, or a device is attached to one`;
+  const who = holders.length === 0 ? '' : `; ${holders.join(', ')}`;
+  return `${what}${who}${stillPending(state)}`;
+}
+
+function stillPending({ pending, results }: LifeState): string {
   const requests = [...new Set(pending.map(({ stepIndex }) => `'${results[stepIndex]?.text}'`))];
   const more = requests.length > mostNamed ? ` and ${requests.length - mostNamed} more` : '';
-  const why = requests.length === 0 ? '' : `; still pending: ${requests.slice(0, mostNamed).join(', ')}${more}`;
-  const what =
-    act.verb === 'departure'
-      ? 'the device was not removed: Windows does not remove it while a file is open on it'
-      : 'DriverUnload was not called: Windows does not call it while a file is open on a device of the driver, or a device is attached to one';
-  return `${what}${why}`;
+  return requests.length === 0 ? '' : `; still pending: ${requests.slice(0, mostNamed).join(', ')}${more}`;
 }

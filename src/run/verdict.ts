@@ -1,5 +1,6 @@
 /** When a run may be called clean, and what keeps it from it. */
 import { ntSuccess, statusText } from '../nt/ntstatus.ts';
+import type { LoadedDriver } from './loaded-driver.ts';
 import type { Machine } from './machine.ts';
 import type { Leak, Site, UnsupportedUse, Verdict, Violation } from './report/report.ts';
 import { siteText } from './report/site-text.ts';
@@ -35,25 +36,50 @@ function incompleteReasons(machine: Machine, findings: Findings, stoppedAt: Site
   const end = nt.end.value;
   if (end?.kind === 'instruction-limit') {
     reasons.push(
-      `the driver ran ${machine.options.instructionLimit.toLocaleString('en-US')} instructions (a call of the kernel counts 500) without coming to rest${placeText(stoppedAt)}: a loop without end, or a longer run than --limit allows`,
+      `the driver ran ${machine.instructionLimit.toLocaleString('en-US')} instructions (a call of the kernel counts 500) without coming to rest${placeText(stoppedAt)}: a loop without end, or a longer run than --limit allows`,
     );
   }
   reasons.push(...life.state.reasons);
   if (end !== undefined) return reasons;
-  const driver = nt.io.drivers.ofImage(machine.image);
-  if (driver?.entryStatus === undefined) {
-    if (life.state.reasons.length === 0) reasons.push('DriverEntry did not return');
-  } else if (!ntSuccess(driver.entryStatus)) {
-    reasons.push(`DriverEntry failed with ${statusText(driver.entryStatus)}, so nothing else of the driver was run`);
-  } else if (life.state.isOver && life.state.reasons.length === 0) {
-    if (driver.state === 'unload-deferred') {
-      reasons.push('the image was not unloaded: device objects of the driver remain, and Windows waits for them to go');
-    } else if (driver.state !== 'unloaded') {
-      reasons.push(`the image was not unloaded (${driver.state})`);
-    }
-    if (!life.reachedDriver && life.madeDevices) reasons.push('no request reached a dispatch routine of the driver');
+  for (const driver of machine.drivers) reasons.push(...reasonsOfDriver(machine, driver));
+  return reasons;
+}
+
+/** What the driver did not do of a whole life. Companions need only have started. */
+function reasonsOfDriver(machine: Machine, driver: LoadedDriver): string[] {
+  const { nt, life } = machine;
+  const { image, isVerified, isLibrary } = driver;
+  const isAlone = machine.drivers.length === 1;
+  const of = isAlone ? '' : ` of ${image.fileName}`;
+  const object = nt.io.drivers.ofImage(image);
+  const hasReasons = life.state.reasons.length > 0;
+  if (isLibrary) {
+    const isGone = nt.images.byIndex(image.index)?.isLoaded === false;
+    return isGone || hasReasons || !isVerified ? [] : [`the image${of} was not unloaded`];
+  }
+  if (object?.entryStatus === undefined) return hasReasons ? [] : [`DriverEntry${of} did not return`];
+  if (!ntSuccess(object.entryStatus)) {
+    const rest = isAlone ? 'nothing else of the driver was run' : 'nothing else of it was run';
+    return [`DriverEntry${of} failed with ${statusText(object.entryStatus)}, so ${rest}`];
+  }
+  if (!isVerified || !life.state.isOver || hasReasons) return [];
+  const reasons: string[] = [];
+  if (object.state === 'unload-deferred') {
+    reasons.push(deferredReason(machine, driver, of));
+  } else if (object.state !== 'unloaded') {
+    reasons.push(`the image${of} was not unloaded (${object.state})`);
+  }
+  if (!life.wasReached(driver) && life.madeDevices(driver)) {
+    reasons.push(`no request reached a dispatch routine of ${isAlone ? 'the driver' : image.fileName}`);
   }
   return reasons;
+}
+
+/** DriverUnload ran, and the image stayed. */
+function deferredReason({ nt }: Machine, { image }: LoadedDriver, of: string): string {
+  const importers = nt.images.importersOf(image).map(({ fileName }) => fileName);
+  if (importers.length > 0) return `the image${of} was not unloaded: ${importers.join(', ')} still imports from it`;
+  return `the image${of} was not unloaded: device objects of the driver remain, and Windows waits for them to go`;
 }
 
 function unsupportedReason(use: UnsupportedUse): string {

@@ -10,7 +10,9 @@ import { ntSuccess, STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS } from '../nts
 import { DEVICE_OBJECT, DeviceFlag, DRIVER_OBJECT } from '../structures/io.ts';
 import { UNICODE_STRING } from '../structures/strings.ts';
 
-const registryRoot = '\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\';
+/** The registry path that DriverEntry and DllInitialize are given. */
+export const serviceKeyPath = (serviceName: string): string =>
+  `\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Services\\${serviceName}`;
 
 /** The worker thread that loads and unloads drivers stops Windows if the driver does not come back as it was called. */
 export function checkWorkerReturn(nt: Nt, name: string, driverRoutine: Va, worker: Va): void {
@@ -66,7 +68,7 @@ export const ioDriverLoading = ntInternals({
       const { driverObject, serviceName } = nt.io.drivers.create(image, image.name);
       nt.registry.addService(serviceName, image.fileName);
       const registryPath = nt.pool.allocateKernel(UNICODE_STRING.sizeBytes, 'IoRp');
-      const pathBuffer = nt.io.drivers.writeString(registryPath, registryRoot + serviceName);
+      const pathBuffer = nt.io.drivers.writeString(registryPath, serviceKeyPath(serviceName));
       const entry = vaAdd(image.base, image.pe.entryPointRva);
       const record = [driverObject, registryPath, pathBuffer];
       return callGuest(entry, [driverObject, registryPath], 'driverEntryReturned', record);

@@ -1,6 +1,8 @@
 import { assert } from '../../base/errors.ts';
 import type { StoreMap } from '../../base/store.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import { Access } from '../../engine/memory/layout.ts';
+import { importsFrom } from '../mm/driver-exports.ts';
 import type { KernelImage } from '../mm/kernel-image.ts';
 import type { Nt } from '../nt.ts';
 import { writeWide } from '../rtl/guest-text.ts';
@@ -123,8 +125,18 @@ export class DriverObjects {
     this.setState(driverObject, {
       state: driver.entryStatus !== undefined && driver.entryStatus >>> 31 === 1 ? 'load-failed' : 'unloaded',
     });
-    this.nt.images.unload(image);
+    this.letGo(image);
     return 'unloaded';
+  }
+
+  /** Unmaps the image; what it imported from may go too if only that kept it. */
+  letGo(image: KernelImage): void {
+    this.nt.images.unload(image);
+    for (const other of [...this.drivers.values()]) {
+      if (other.state === 'unload-deferred' && importsFrom(image.pe, this.image(other).fileName)) {
+        this.retryUnload(other.driverObject);
+      }
+    }
   }
 
   /** Something that referred to the driver is gone: an unload that waited for it goes on. */
@@ -147,8 +159,21 @@ export class DriverObjects {
       );
   }
 
-  /** Whether a device of the driver is left, if only in memory, or somebody holds a reference to the driver object. */
+  /** AddDevice of a plug-and-play driver; null for others. A driver may have written over its driver object. */
+  addDeviceRoutine(driverObject: Va): Va {
+    const { memory } = this.nt;
+    const extension = DRIVER_OBJECT.DriverExtension.get(memory, driverObject);
+    if (!memory.isAccessible(extension, DRIVER_EXTENSION.sizeBytes, Access.Read)) return nullVa;
+    return DRIVER_EXTENSION.AddDevice.get(memory, extension);
+  }
+
+  /**
+   * Whether a device of the driver is left, if only in memory, somebody holds a reference to the driver object, or another
+   * driver imports from it.
+   */
   private isReferenced(driverObject: Va): boolean {
+    const driver = this.drivers.get(driverObject);
+    if (driver !== undefined && this.nt.images.importersOf(this.image(driver)).length > 0) return true;
     if (this.firstDevice(driverObject) !== nullVa) return true;
     if ((this.nt.objects.get(driverObject)?.pointerCount ?? 0) > 1) return true;
     for (const device of this.nt.io.devices.all()) if (device.driverObject === driverObject) return true;

@@ -8,6 +8,7 @@ import { type FunctionRanges, functionRanges } from '../../image/unwind/index.ts
 import { AddressMap, hostSlotBytes } from '../address-map.ts';
 import type { KernelModuleName } from '../declare/nt-routine.ts';
 import type { Nt } from '../nt.ts';
+import { driverExport, importsFrom, type WantedExport } from './driver-exports.ts';
 import { imageContains, type KernelImage } from './kernel-image.ts';
 
 /** A code range of one function. */
@@ -117,14 +118,38 @@ export class Images {
 
   // ---- drivers
 
-  /**
-   * Maps a driver's image, relocated, imports bound, stack cookie initialised, every section protected as it says.
-   * Imports that no module has are bound too: the life ends when one is called.
-   */
+  /** One driver's image; see {@link loadAll}. */
   load(pe: PeImage, fileName: string): KernelImage {
-    const pages = Math.ceil(pe.sizeOfImage / pageSize);
+    const [image] = this.loadAll([{ pe, fileName }]);
+    assert(image, 'an image was mapped');
+    return image;
+  }
+
+  /**
+   * Maps drivers' images, relocated, imports bound (to the kernel, and to each other), stack cookies initialised, every
+   * section protected as it says. Imports that no module has are bound too: the life ends when one is called.
+   */
+  loadAll(files: readonly { readonly pe: PeImage; readonly fileName: string }[]): readonly KernelImage[] {
     // Damaged unwind data is reported before anything is loaded.
-    const functions = functionRanges(pe);
+    const functions = files.map(({ pe }) => functionRanges(pe));
+    const images = files.map(({ pe, fileName }) => this.place(pe, fileName));
+    for (const [index, image] of images.entries()) {
+      const { pe } = files[index] as { pe: PeImage };
+      const bytes = layOutImage(pe, image.base);
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      this.bindImports(image, pe, view);
+      this.initialiseSecurityCookie(pe, view);
+      this.mapImage(image, pe, bytes);
+      this.ranges.set(image.index, new FunctionIndex(functions[index] as readonly FunctionRanges[], image.base));
+      this.addThunks(image);
+      this.nt.events.emit('imageLoaded', { image });
+    }
+    return images;
+  }
+
+  /** Addresses for an image, and its record. */
+  private place(pe: PeImage, fileName: string): KernelImage {
+    const pages = Math.ceil(pe.sizeOfImage / pageSize);
     const base = this.nt.addressSpace.reserve(AddressMap.images, pages);
     assert(base !== undefined, 'the image region is used up');
     const thunks = this.nextThunk.value;
@@ -141,15 +166,20 @@ export class Images {
       pe,
       thunks,
     };
-    const bytes = layOutImage(pe, base);
-    this.bindImports(image, pe, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-    this.initialiseSecurityCookie(pe, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-    this.mapImage(image, pe, bytes);
-    this.ranges.set(image.index, new FunctionIndex(functions, base));
     this.images.set(image.index, image);
-    this.addThunks(image);
-    this.nt.events.emit('imageLoaded', { image });
     return image;
+  }
+
+  /** Address of what a loaded driver exports. */
+  driverExport(module: string, wanted: WantedExport): Va | undefined {
+    return driverExport(this.images.values(), module, wanted, (file, name) => this.kernelExport(file, name));
+  }
+
+  /** Loaded drivers that import from the image: it stays as long as they do. */
+  importersOf(image: KernelImage): readonly KernelImage[] {
+    return [...this.images.values()].filter(
+      (other) => other.isLoaded && other.index !== image.index && importsFrom(other.pe, image.fileName),
+    );
   }
 
   /**
@@ -199,10 +229,12 @@ export class Images {
   private bindImports(image: KernelImage, pe: PeImage, view: DataView): void {
     let thunk = image.thunks;
     for (const { module, imports } of pe.imports) {
-      for (const { name, iatRva } of imports) {
+      for (const { name, ordinal, iatRva } of imports) {
         const target = name === undefined ? undefined : this.kernelExport(module, name);
         const isData = target !== undefined && this.nt.entries.at(target) === undefined;
-        view.setBigUint64(iatRva, BigInt.asUintN(64, BigInt(isData ? target : thunk)), true);
+        const inKernel = isData ? target : thunk;
+        const va = target === undefined ? (this.driverExport(module, { name, ordinal }) ?? inKernel) : inKernel;
+        view.setBigUint64(iatRva, BigInt.asUintN(64, BigInt(va)), true);
         thunk = vaAdd(thunk, hostSlotBytes);
       }
     }

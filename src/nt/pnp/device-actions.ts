@@ -8,7 +8,7 @@ import { PVOID, ULONG } from '../declare/parameter-types.ts';
 import { checkWorkerReturn } from '../io/driver-loading.ts';
 import type { Nt } from '../nt.ts';
 import { ntSuccess, STATUS_INVALID_DEVICE_STATE, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS } from '../ntstatus.ts';
-import { DRIVER_EXTENSION, DRIVER_OBJECT, MajorFunction } from '../structures/io.ts';
+import { MajorFunction } from '../structures/io.ts';
 import { type Next, type SequenceName, type SequenceState, sequenceNumber } from './sequence-steps.ts';
 import { sequenceStep } from './sequences.ts';
 import { makeStackRequest, type StackAnswer, sendStackRequest, stackRequestResume } from './stack-requests.ts';
@@ -109,8 +109,7 @@ function addNext(nt: Nt, call: Call | ResumedCall, pdo: Va, from: number): Outco
   const drivers = nt.io.pnp.get(pdo)?.drivers ?? [];
   for (let index = from; index < drivers.length; index++) {
     const driverObject = drivers[index] as Va;
-    const extension = DRIVER_OBJECT.DriverExtension.get(nt.memory, driverObject);
-    const routine = DRIVER_EXTENSION.AddDevice.get(nt.memory, extension);
+    const routine = nt.io.drivers.addDeviceRoutine(driverObject);
     if (routine !== nullVa) return callGuest(routine, [driverObject, pdo], 'deviceAdded', [pdo, routine, index]);
   }
   nt.io.pnp.change(pdo, { state: 'added' });
@@ -124,7 +123,9 @@ function deviceAdded(nt: Nt, call: ResumedCall): Outcome {
   checkWorkerReturn(nt, 'AddDevice', call.va(1), nt.entries.routineVa('IopAddDevice'));
   // A driver may leave the device to the bus: AddDevice attaches nothing and returns success.
   if (ntSuccess(status)) return addNext(nt, call, pdo, call.word(2) + 1);
-  pnp.change(pdo, { failure: { what: 'AddDevice', status } });
+  const stack = pnp.get(pdo)?.drivers ?? [];
+  const name = nt.io.drivers.get(stack[call.word(2)] ?? nullVa)?.serviceName;
+  pnp.change(pdo, { failure: { what: stack.length > 1 ? `AddDevice of ${name}` : 'AddDevice', status } });
   if (pnp.hasAttached(pdo)) return begin(nt, call, 'remove', pdo, status);
   pnp.retire(pdo, 'failed');
   return status;

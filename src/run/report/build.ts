@@ -1,19 +1,19 @@
 /** Makes the report of a machine whose life is over. */
 
+import { assert } from '../../base/errors.ts';
 import { sha256 } from '../../base/sha256.ts';
-import { hexVa } from '../../base/va.ts';
 import { bugCheckName } from '../../nt/bug-check-names.ts';
 import { type BugCheck, bugCheckParameterText } from '../../nt/declare/bug-check.ts';
-import { tagText } from '../../nt/declare/parameter-types.ts';
 import { statusText } from '../../nt/ntstatus.ts';
-import { PoolType } from '../../nt/structures/pool.ts';
-import type { OutlivingResource } from '../../verifier/outliving-resources/outliving-resources.ts';
-import type { AllocationGroup } from '../../verifier/pool-tracking/tracked-allocations.ts';
 import { CallStackReader } from '../call-stack.ts';
+import type { LoadedDriver } from '../loaded-driver.ts';
 import type { Machine } from '../machine.ts';
+import type { DriverFile } from '../machine-options.ts';
 import { decideVerdict } from '../verdict.ts';
+import { leaksOf } from './leaks.ts';
 import type {
   CountersReport,
+  DriverInMachine,
   Leak,
   PoolCountersReport,
   Report,
@@ -25,11 +25,12 @@ import type {
 import { siteText } from './site-text.ts';
 
 export function buildReport(machine: Machine): Report {
-  const { nt, options, choice } = machine;
-  const stacks = new CallStackReader(nt, (image) =>
-    image.index === machine.image.index ? machine.symbols.source : undefined,
-  );
-  const leaks = [...poolLeaks(machine, stacks), ...resourceLeaks(machine, stacks)];
+  const { nt, choice, life } = machine;
+  const stacks = new CallStackReader(nt, (image) => {
+    const driver = machine.drivers.find((one) => one.image.index === image.index);
+    return driver && machine.symbolsOf(driver).source;
+  });
+  const leaks = leaksOf(machine, stacks);
   const findings = {
     leaks,
     violations: violations(machine, leaks, stacks),
@@ -37,30 +38,22 @@ export function buildReport(machine: Machine): Report {
   };
   const end = nt.end.value;
   const stoppedAt = end?.kind === 'instruction-limit' ? stacks.driverSite(stacks.read(end.stack)) : null;
-  const driver = nt.io.drivers.ofImage(machine.image);
-  const { life } = machine;
-  const notes = [...(machine.image.pe?.notes ?? []), ...machine.symbols.notes, ...breakpointNotes(machine, stacks)];
-  if (life.state.tour !== undefined && life.madeDevices) {
-    notes.push(tourNote(machine));
-  }
-  if (end !== undefined && life.currentStep !== undefined)
-    notes.push(`the run ended in the step '${life.currentStep}'`);
+  const drivers = machine.drivers.map((driver) => reportDriver(machine, driver));
+  const first = drivers.find(({ role }) => role === 'verified');
+  assert(first, 'a machine has a driver to verify');
+  const { role: _, driverEntryStatus, ...driver } = first;
   return {
     schema: 1,
-    driver: {
-      name: options.driver.name,
-      path: options.driver.path,
-      sha256: sha256(options.driver.bytes),
-      symbols: machine.symbols.origin,
-    },
+    driver,
+    ...(drivers.length === 1 ? {} : { drivers }),
     options: {
       flags: `0x${choice.flags.toString(16)}`,
       active: choice.active.map(({ name }) => name),
       notImplemented: choice.notImplemented.map(({ name }) => name),
     },
     ...decideVerdict(machine, findings, stoppedAt),
-    notes,
-    driverEntryStatus: driver?.entryStatus === undefined ? null : statusText(driver.entryStatus),
+    notes: notes(machine, stacks),
+    driverEntryStatus,
     bugCheck: end?.kind === 'bug-check' ? reportBugCheck(end.bugCheck) : null,
     ...findings,
     counters: counters(machine),
@@ -74,11 +67,51 @@ export function buildReport(machine: Machine): Report {
         information,
         output: Array.from(output, (byte) => byte.toString(16).padStart(2, '0')).join(''),
       })),
-      seed: options.seed,
+      seed: machine.seed,
     },
     debugOutput: machine.debugOutput,
     host: { durationMs: 0 },
   };
+}
+
+function reportDriver(machine: Machine, driver: LoadedDriver): DriverInMachine {
+  const { file, image, isVerified } = driver;
+  const status = machine.nt.io.drivers.ofImage(image)?.entryStatus;
+  return {
+    name: file.name,
+    path: file.path ?? null,
+    sha256: sha256(file.bytes),
+    symbols: machine.symbolsOf(driver).origin,
+    role: isVerified ? 'verified' : 'companion',
+    driverEntryStatus: status === undefined ? null : statusText(status),
+  };
+}
+
+function notes(machine: Machine, stacks: CallStackReader): string[] {
+  const { life, nt, drivers } = machine;
+  const of = ({ image }: LoadedDriver): string => (drivers.length === 1 ? '' : `${image.fileName}: `);
+  const all = drivers.flatMap((driver) =>
+    [...(driver.image.pe?.notes ?? []), ...machine.symbolsOf(driver).notes].map((note) => `${of(driver)}${note}`),
+  );
+  all.push(...breakpointNotes(machine, stacks));
+  if (life.state.tour !== undefined && drivers.some((driver) => life.madeDevices(driver))) all.push(tourNote(machine));
+  if (nt.end.value !== undefined && life.currentStep !== undefined) {
+    all.push(`the run ended in the step '${life.currentStep}'`);
+  }
+  const unchecked = uncheckedDrivers(machine);
+  if (unchecked.length > 0) {
+    all.push(`the machine stopped before the check at unload of ${unchecked.map(({ name }) => name).join(', ')}`);
+  }
+  return all;
+}
+
+/** Drivers that the check at unload did not come to, because an earlier one stopped the machine. */
+function uncheckedDrivers(machine: Machine): readonly DriverFile[] {
+  const stopped = machine.stoppedUnloadOf;
+  if (stopped === undefined) return [];
+  return machine.verified
+    .filter(({ image }) => image.index !== stopped && machine.nt.images.byIndex(image.index)?.isLoaded === true)
+    .map(({ file }) => file);
 }
 
 /** What was done without steps. */
@@ -118,85 +151,22 @@ function isOfLeaks({ code, parameters }: BugCheck): boolean {
   return (code === 0xc4 && parameters[0] === 0x62) || code === 0xcb;
 }
 
-/** Whether what the driver still holds is leaked: only if the image went, or the check at unload said so. */
-function isUnloaded(machine: Machine): boolean {
-  const end = machine.nt.end.value;
-  if (end?.kind === 'bug-check') return end.bugCheck.code === 0xc4 && end.bugCheck.parameters[0] === 0x62;
-  if (end !== undefined) return false;
-  const state = machine.nt.io.drivers.ofImage(machine.image)?.state;
-  return state === 'unloaded' || state === 'load-failed' || state === 'unload-deferred';
-}
-
-function poolLeaks(machine: Machine, stacks: CallStackReader): Leak[] {
-  const { poolTracking } = machine;
-  if (poolTracking === undefined || !isUnloaded(machine)) return [];
-  return poolTracking.allocations.groupsOf(machine.image.index).map((group) => poolLeak(group, stacks));
-}
-
-function poolLeak({ oldest, count, bytes }: AllocationGroup, stacks: CallStackReader): Leak {
-  const stack = stacks.read(oldest.stack);
-  return {
-    kind: oldest.kind,
-    tag: tagText(oldest.tag),
-    bytes,
-    count,
-    poolType: poolTypeName(oldest.poolType),
-    address: hexVa(oldest.va),
-    site: stacks.driverSite(stack),
-    stack,
-    fault: null,
-  };
-}
-
-/** What the driver left, if it is unloaded; what it left in a process that ended with bug check 0xCB. */
-function outlivingResources(machine: Machine): OutlivingResource[] {
-  const { nt, outlivingResources: resources, image } = machine;
-  const end = nt.end.value;
-  if (end?.kind === 'bug-check' && end.bugCheck.code === 0xcb) {
-    return resources.lockedIn(nt.processor.requesterProcess, image);
-  }
-  return isUnloaded(machine) ? resources.ofImage(image) : [];
-}
-
-/** What outlives the driver and is no pool; equal in kind, name and stack is one leak. */
-function resourceLeaks(machine: Machine, stacks: CallStackReader): Leak[] {
-  const groups = new Map<string, OutlivingResource[]>();
-  for (const resource of outlivingResources(machine)) {
-    const key = `${resource.kind} ${resource.name} ${resource.stack.join()}`;
-    const group = groups.get(key);
-    if (group) group.push(resource);
-    else groups.set(key, [resource]);
-  }
-  return [...groups.values()].map((group) => {
-    const first = group[0] as OutlivingResource;
-    const stack = stacks.read(first.stack);
-    return {
-      kind: first.kind,
-      tag: null,
-      bytes: group.reduce((sum, { bytes }) => sum + bytes, 0),
-      count: group.length,
-      poolType: null,
-      address: hexVa(first.address),
-      ...(first.name === undefined ? {} : { name: first.name }),
-      site: stacks.driverSite(stack),
-      stack,
-      fault: null,
-    };
-  });
-}
-
 /** A bug check that is not the leaks' own. */
 function violations(machine: Machine, leaks: readonly Leak[], stacks: CallStackReader): Violation[] {
   const end = machine.nt.end.value;
   if (end?.kind !== 'bug-check' || (isOfLeaks(end.bugCheck) && leaks.length > 0)) return [];
   const stack = stacks.read(end.stack);
   const { routine } = end.bugCheck;
+  const site = stacks.driverSite(stack) ?? (routine === undefined ? null : stacks.driverSite(stacks.read([routine])));
+  const culprit =
+    machine.drivers.length === 1 ? undefined : machine.drivers.find(({ image }) => image.name === site?.module);
   return [
     {
       kind: 'bug-check',
       bugCheck: reportBugCheck(end.bugCheck),
       summary: end.bugCheck.summary,
-      site: stacks.driverSite(stack) ?? (routine === undefined ? null : stacks.driverSite(stacks.read([routine]))),
+      ...(culprit === undefined ? {} : { driver: culprit.file.name }),
+      site,
       stack,
     },
   ];
@@ -219,7 +189,6 @@ function threads(machine: Machine, stacks: CallStackReader): Report['threads'] {
 function counters(machine: Machine): CountersReport {
   const tracked = machine.poolTracking?.allocations;
   const global = tracked?.global;
-  const driver = tracked?.countersOf(machine.image.index);
   return {
     ...(global && {
       poolAllocationsAttempted: global.allocationsAttempted,
@@ -228,22 +197,17 @@ function counters(machine: Machine): CountersReport {
       poolAllocationsWithoutTag: global.allocationsWithoutTag,
     }),
     poolAllocationsNotTracked: global?.allocationsNotTracked ?? 0,
-    drivers: [
-      {
-        name: machine.image.fileName,
+    drivers: machine.verified.map(({ image }) => {
+      const driver = tracked?.countersOf(image.index);
+      return {
+        name: image.fileName,
         pagedPool: driver?.paged ?? noPoolCounters,
         nonPagedPool: driver?.nonPaged ?? noPoolCounters,
         contiguousMemoryBytes: driver?.contiguousMemoryBytes ?? 0,
         peakContiguousMemoryBytes: driver?.peakContiguousMemoryBytes ?? 0,
-      },
-    ],
+      };
+    }),
   };
 }
 
 const noPoolCounters: PoolCountersReport = { currentAllocations: 0, currentBytes: 0, peakAllocations: 0, peakBytes: 0 };
-
-const poolTypeNames = new Map<number, string>(Object.entries(PoolType).map(([name, value]) => [value, name]));
-
-function poolTypeName(poolType: number): string {
-  return poolTypeNames.get(poolType) ?? `0x${poolType.toString(16)}`;
-}

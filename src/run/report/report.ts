@@ -55,6 +55,8 @@ export interface Leak {
   readonly poolType: string | null;
   /** The oldest block's. */
   readonly address: string;
+  /** Whose it is, where there are several drivers: `filter.sys`. */
+  readonly driver?: string;
   /** What leaked, where it has a name: a device's or link's. */
   readonly name?: string;
   /** Innermost place in the driver. */
@@ -70,6 +72,8 @@ export interface Violation {
   readonly kind: string;
   readonly bugCheck: ReportBugCheck | null;
   readonly summary: string;
+  /** In whose code, where there are several drivers. */
+  readonly driver?: string;
   readonly site: Site | null;
   readonly stack: readonly Site[];
 }
@@ -122,14 +126,26 @@ export interface ThreadReport {
   readonly stack: readonly Site[];
 }
 
+export interface DriverReport {
+  readonly name: string;
+  readonly path: string | null;
+  readonly sha256: string;
+  readonly symbols: string;
+}
+
+export interface DriverInMachine extends DriverReport {
+  /** Companions are loaded and run, and not verified. */
+  readonly role: 'verified' | 'companion';
+  /** Null if DriverEntry was not called or did not return. */
+  readonly driverEntryStatus: string | null;
+}
+
 export interface Report {
   readonly schema: 1;
-  readonly driver: {
-    readonly name: string;
-    readonly path: string | null;
-    readonly sha256: string;
-    readonly symbols: string;
-  };
+  /** The driver that is verified; the first of several. */
+  readonly driver: DriverReport;
+  /** Every driver of the machine, where there are several, in the order in which they were loaded. */
+  readonly drivers?: readonly DriverInMachine[];
   readonly options: {
     readonly flags: string;
     readonly active: readonly string[];

@@ -59,7 +59,18 @@ export function reportText(report: Report, style: TextStyle = plainStyle): strin
 /** The first line: `VIOLATION  leaky.sys  bug check 0xC4 (…) parameter 1 0x62: …`. */
 export function verdictLine(report: Report, style: TextStyle = plainStyle): string {
   const word = style.verdict(report.verdict, report.verdict.toUpperCase());
-  return `${word}  ${printable(report.driver.name)}  ${printable(headline(report))}`;
+  return `${word}  ${printable(verifiedNames(report))}  ${printable(headline(report))}`;
+}
+
+/** The drivers that the verdict is of. */
+function verifiedNames({ driver, drivers = [] }: Report): string {
+  const names = drivers.filter(({ role }) => role === 'verified').map(({ name }) => name);
+  return names.length === 0 ? driver.name : names.join(', ');
+}
+
+/** The driver that a bug check is about. */
+function accusedName({ driver, leaks, violations }: Report): string {
+  return leaks[0]?.driver ?? violations[0]?.driver ?? driver.name;
 }
 
 function headline(report: Report): string {
@@ -88,9 +99,10 @@ function verdictSection(report: Report, style: TextStyle): string[] {
   return lines;
 }
 
-function bugCheckSection({ bugCheck, driver }: Report, style: TextStyle): string[] {
+function bugCheckSection(report: Report, style: TextStyle): string[] {
+  const { bugCheck } = report;
   if (bugCheck === null) return [];
-  const [heading, ...lines] = bugCheckLines(bugCheck, driver.name);
+  const [heading, ...lines] = bugCheckLines(bugCheck, accusedName(report));
   return [style.strong(printable(heading as string)), ...lines.map(withoutTabs)];
 }
 
@@ -107,6 +119,7 @@ function leakSection({ leaks }: Report, style: TextStyle): string[] {
 
 function leakLine(leak: Leak): string {
   const what = [
+    ...(leak.driver === undefined ? [] : [printable(leak.driver)]),
     leak.kind,
     ...(leak.tag === null ? [] : [printable(leak.tag)]),
     ...(leak.name === undefined ? [] : [printable(leak.name)]),
@@ -138,7 +151,8 @@ function violationSection({ violations, bugCheck, driver }: Report, style: TextS
   if (violations.length === 0) return [];
   const lines = [style.strong('Violations')];
   for (const violation of violations) {
-    lines.push(`  ${printable(violation.kind)}: ${printable(violation.summary)}`);
+    const whose = violation.driver === undefined ? '' : `${printable(violation.driver)}  `;
+    lines.push(`  ${whose}${printable(violation.kind)}: ${printable(violation.summary)}`);
     const own = violation.bugCheck;
     // The bug check that ended the life stands above.
     if (own !== null && (own.code !== bugCheck?.code || own.parameters.join() !== bugCheck.parameters.join())) {
@@ -244,11 +258,15 @@ function column(value: number | string): string {
   return String(value).padStart(15);
 }
 
-function footer({ options, driver, scenario, host }: Report, style: TextStyle): string {
+function footer({ options, driver, drivers = [], scenario, host }: Report, style: TextStyle): string {
+  const companions = drivers.filter(({ role }) => role === 'companion').map(({ name }) => name);
   const missing = options.notImplemented.length === 0 ? '' : `; not available: ${options.notImplemented.join(', ')}`;
   return [
     `Options: ${options.active.join(', ') || 'none'} (${options.flags})${missing}`,
-    `Symbols: ${printable(driver.symbols)}`,
+    ...(companions.length === 0 ? [] : [`Companions: ${printable(companions.join(', '))}`]),
+    ...(drivers.length === 0
+      ? [`Symbols: ${printable(driver.symbols)}`]
+      : drivers.map(({ name, symbols }) => `Symbols of ${printable(name)}: ${printable(symbols)}`)),
     `Seed ${scenario.seed}, ${host.durationMs} ms`,
   ]
     .map((line) => style.faint(line))

@@ -1,8 +1,9 @@
 import { PoolproofError } from '../../base/errors.ts';
+import { moduleName } from '../loaded-driver.ts';
 import type { InputPart, Step } from './step.ts';
 
-/** Refuses steps that speak of a handle or event that no step before them makes. Throws PP5003. */
-export function checkSteps(steps: readonly Step[]): void {
+/** Refuses steps that speak of a driver that is not there, or of a handle or event that no step before them makes. Throws PP5003. */
+export function checkSteps(steps: readonly Step[], drivers: readonly string[]): void {
   const files = new Set<string>();
   const events = new Set<string>();
   let isOpen = false;
@@ -10,6 +11,10 @@ export function checkSteps(steps: readonly Step[]): void {
     throw new PoolproofError('PP5003', `step '${step.text}': ${what}`);
   };
   for (const step of steps) {
+    const { driver } = step.verb === 'unload' ? step : {};
+    if (driver !== undefined && !drivers.some((name) => moduleName(name) === moduleName(driver))) {
+      refuse(step, `no driver is called '${driver}'; there is ${drivers.join(', ')}`);
+    }
     if ('input' in step) {
       for (const name of namesIn([...step.input, ...('outputContents' in step ? step.outputContents : [])])) {
         if (!events.has(name) && !files.has(name))

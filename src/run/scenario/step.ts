@@ -36,7 +36,8 @@ export type Step =
   | { readonly verb: 'event'; readonly text: string; readonly name: string | undefined }
   | { readonly verb: 'wait'; readonly text: string; readonly duration100ns: number }
   | { readonly verb: 'start' | 'stop' | 'surprise-remove' | 'remove'; readonly text: string }
-  | { readonly verb: 'unload'; readonly text: string };
+  /** `driver`: a file name, with or without its extension; undefined for all. */
+  | { readonly verb: 'unload'; readonly text: string; readonly driver: string | undefined };
 
 /** One line a verb: what it takes and does. Help and documentation are made of this. */
 export const stepForms: readonly { readonly form: string; readonly does: string }[] = [
@@ -51,7 +52,7 @@ export const stepForms: readonly { readonly form: string; readonly does: string 
   { form: 'close [NAME]', does: 'closes a handle' },
   { form: 'NAME=event', does: 'makes an event; @NAME in DATA is its handle' },
   { form: 'wait TIME', does: 'lets virtual time pass: 100ms, 2s, 50us' },
-  { form: 'unload', does: 'unloads the driver; done at the end anyway' },
+  { form: 'unload [DRIVER]', does: 'unloads a driver, or all in reverse order; done at the end anyway' },
   { form: 'stop', does: 'plug and play: stops the device, as for new resources' },
   { form: 'start', does: 'plug and play: starts the device again; after a removal a new device arrives' },
   { form: 'surprise-remove', does: 'plug and play: the device is pulled out, and removed when it is closed' },
@@ -131,9 +132,11 @@ export function parseStep(text: string): Step {
     case 'stop':
     case 'surprise-remove':
     case 'remove':
-    case 'unload':
       if (words.length > 0) fail(`${verb} takes no words`);
       return { verb, text: trimmed };
+    case 'unload':
+      if (words.length > 1) fail(`'${words[1]}' is one word too many`);
+      return { verb, text: trimmed, driver: words[0] };
     default:
       return fail(
         verb === ''

@@ -2,13 +2,11 @@
  * What is done without a scenario: every device that the driver made is opened, read, written and closed, and the
  * control codes that its dispatch routine knows are tried, with requests such as a tester would send.
  */
-import type { Va } from '../../base/va.ts';
-import type { KernelImage } from '../../nt/mm/kernel-image.ts';
 import type { Nt } from '../../nt/nt.ts';
-import { MajorFunction } from '../../nt/structures/io.ts';
-import { findControlCodes } from './control-codes.ts';
+import type { LoadedDriver } from '../loaded-driver.ts';
 import type { Step } from './step.ts';
 import { parseStep } from './step.ts';
+import { targetsOf } from './tour-targets.ts';
 
 /** A request whose answer is not waited for: if it pends, it gets a little time and is cancelled. */
 export type Trial = Step & { readonly verb: 'ioctl' | 'read' | 'write'; readonly isTrial: true };
@@ -40,21 +38,21 @@ const requestForms: readonly { readonly order: number; readonly words: (seed: nu
   { order: 5, words: (seed) => `in=noise:4096:${seed} out=4096` },
 ];
 
-/** The tour of a driver that is loaded. The same for the same driver and seed. */
-export function planTour(nt: Nt, image: KernelImage): Tour {
-  const driver = nt.io.drivers.ofImage(image);
-  if (driver === undefined) return { acts: [], codes: 0, requests: 0 };
-  const paths = [...devicePaths(nt, driver.driverObject), ...interfacePaths(nt, driver.driverObject)];
-  const routine = nt.io.drivers.majorFunction(driver.driverObject, MajorFunction.DeviceControl);
-  const codes = findControlCodes(nt.memory, image, routine).map(({ code }) => code);
-  const requests = controlRequests(codes, paths.length, nt.options.seed);
+/** The tour of the drivers that are loaded. The same for the same drivers and seed. */
+export function planTour(nt: Nt, drivers: readonly LoadedDriver[]): Tour {
+  const targets = targetsOf(nt, drivers);
   const acts: (Step | Trial | CloseOverRequests)[] = [];
-  for (const path of paths) {
+  let count = 0;
+  for (const { path, codes } of targets) {
+    const requests = controlRequests(codes, targets.length, nt.options.seed);
+    count += requests.length;
     acts.push(parseStep(`open ${path}`), trial('read 64'), trial('write 00*64'));
     acts.push(...requests.map(trial), parseStep('close'), { verb: 'close-over-requests', path });
   }
-  if (nt.io.pnp.ofDriver(driver.driverObject)?.state === 'started') acts.push(...pnpSteps);
-  return { acts, codes: codes.length, requests: requests.length * paths.length };
+  if ([...nt.io.pnp.all()].some(({ state, drivers: stack }) => state === 'started' && stack.length > 0)) {
+    acts.push(...pnpSteps);
+  }
+  return { acts, codes: new Set(targets.flatMap(({ codes }) => codes)).size, requests: count };
 }
 
 /** The acts of {@link CloseOverRequests}; `pended`: the texts of the steps that did. */
@@ -81,22 +79,3 @@ function trial(text: string): Trial {
 
 /** The ways of a device: stopped and started, removed in order, and (the next one) pulled out. */
 const pnpSteps: readonly Step[] = ['stop', 'start', 'remove', 'start', 'surprise-remove'].map(parseStep);
-
-/** Where the driver's named devices are opened: by a link to them, if there is one. */
-function devicePaths(nt: Nt, driverObject: Va): readonly string[] {
-  const links = [...nt.objects.symbolicLinks()];
-  const paths: string[] = [];
-  for (const { name } of nt.io.devices.ofDriver(driverObject).reverse()) {
-    if (name === undefined) continue;
-    const link = links.find(({ target }) => target.toLowerCase() === name.toLowerCase());
-    paths.push(link === undefined ? name : `\\\\.\\${link.name.slice(link.name.lastIndexOf('\\') + 1)}`);
-  }
-  return paths;
-}
-
-/** Names of the driver's device interfaces that are enabled. */
-function interfacePaths(nt: Nt, driverObject: Va): readonly string[] {
-  return [...nt.io.interfaces.all()]
-    .filter(({ pdo, isEnabled }) => isEnabled && nt.io.pnp.get(pdo)?.drivers.includes(driverObject) === true)
-    .map(({ link }) => `\\\\.\\${link.slice(link.indexOf('\\', 1) + 1)}`);
-}

@@ -8,7 +8,7 @@ import { tagText } from '../../nt/declare/parameter-types.ts';
 import type { KernelImage } from '../../nt/mm/kernel-image.ts';
 import type { PageLock } from '../../nt/mm/page-locks.ts';
 import type { Nt } from '../../nt/nt.ts';
-import { ObjectReferences } from './object-references.ts';
+import { type HeldReferences, ObjectReferences } from './object-references.ts';
 
 export type ResourceKind =
   | 'device'
@@ -62,6 +62,19 @@ export class OutlivingResources {
     return [...this.nt.mdls.outstandingLocks()]
       .filter((lock) => lock.process === process && lock.imageIndex === index)
       .map(lockedPages);
+  }
+
+  /** References that the driver holds to files whose handles are all closed. */
+  fileReferences(image: KernelImage): OutlivingResource[] {
+    return this.objectReferences(image).filter(({ address }) => {
+      const object = this.nt.objects.get(address);
+      return object?.type === 'File' && object.handleCount === 0;
+    });
+  }
+
+  /** References to objects that the driver holds now. */
+  referencesOf(imageIndex: number): readonly HeldReferences[] {
+    return this.references.ofImage(imageIndex);
   }
 
   private named({ index }: KernelImage): OutlivingResource[] {

@@ -1,0 +1,96 @@
+/** What drivers left behind, as the report tells it. */
+import { hexVa } from '../../base/va.ts';
+import { tagText } from '../../nt/declare/parameter-types.ts';
+import { PoolType } from '../../nt/structures/pool.ts';
+import type { OutlivingResource } from '../../verifier/outliving-resources/outliving-resources.ts';
+import type { AllocationGroup } from '../../verifier/pool-tracking/tracked-allocations.ts';
+import type { CallStackReader } from '../call-stack.ts';
+import type { LoadedDriver } from '../loaded-driver.ts';
+import type { Machine } from '../machine.ts';
+import type { Leak } from './report.ts';
+
+/** Of every verified driver, in the order in which they were loaded. */
+export function leaksOf(machine: Machine, stacks: CallStackReader): Leak[] {
+  return machine.verified.flatMap((driver) => {
+    const leaks = [
+      ...poolLeaks(machine, driver, stacks),
+      ...resourceLeaks(outlivingResources(machine, driver), stacks),
+    ];
+    return machine.drivers.length === 1 ? leaks : leaks.map((leak) => ({ ...leak, driver: driver.file.name }));
+  });
+}
+
+/** Whether what the driver still holds is leaked: only if the image went, or the check at unload said so. */
+function isUnloaded(machine: Machine, { image, isLibrary }: LoadedDriver): boolean {
+  if (machine.stoppedUnloadOf !== undefined) return machine.stoppedUnloadOf === image.index;
+  if (machine.nt.end.value !== undefined) return false;
+  if (isLibrary) return machine.nt.images.byIndex(image.index)?.isLoaded === false;
+  const state = machine.nt.io.drivers.ofImage(image)?.state;
+  return state === 'unloaded' || state === 'load-failed' || state === 'unload-deferred';
+}
+
+function poolLeaks(machine: Machine, driver: LoadedDriver, stacks: CallStackReader): Leak[] {
+  const { poolTracking } = machine;
+  if (poolTracking === undefined || !isUnloaded(machine, driver)) return [];
+  return poolTracking.allocations.groupsOf(driver.image.index).map((group) => poolLeak(group, stacks));
+}
+
+function poolLeak({ oldest, count, bytes }: AllocationGroup, stacks: CallStackReader): Leak {
+  const stack = stacks.read(oldest.stack);
+  return {
+    kind: oldest.kind,
+    tag: tagText(oldest.tag),
+    bytes,
+    count,
+    poolType: poolTypeName(oldest.poolType),
+    address: hexVa(oldest.va),
+    site: stacks.driverSite(stack),
+    stack,
+    fault: null,
+  };
+}
+
+function outlivingResources(machine: Machine, driver: LoadedDriver): readonly OutlivingResource[] {
+  const { nt, outlivingResources: resources, life } = machine;
+  const end = nt.end.value;
+  // A process ended with locked pages.
+  if (end?.kind === 'bug-check' && end.bugCheck.code === 0xcb) {
+    return resources.lockedIn(nt.processor.requesterProcess, driver.image);
+  }
+  if (isUnloaded(machine, driver)) return resources.ofImage(driver.image);
+  // What keeps a driver from being unloaded for ever is leaked although the check at unload never comes.
+  return life.state.keptLoaded.length === 0 ? [] : resources.fileReferences(driver.image);
+}
+
+/** Equal in kind, name and stack is one leak. */
+function resourceLeaks(resources: readonly OutlivingResource[], stacks: CallStackReader): Leak[] {
+  const groups = new Map<string, OutlivingResource[]>();
+  for (const resource of resources) {
+    const key = `${resource.kind} ${resource.name} ${resource.stack.join()}`;
+    const group = groups.get(key);
+    if (group) group.push(resource);
+    else groups.set(key, [resource]);
+  }
+  return [...groups.values()].map((group) => {
+    const first = group[0] as OutlivingResource;
+    const stack = stacks.read(first.stack);
+    return {
+      kind: first.kind,
+      tag: null,
+      bytes: group.reduce((sum, { bytes }) => sum + bytes, 0),
+      count: group.length,
+      poolType: null,
+      address: hexVa(first.address),
+      ...(first.name === undefined ? {} : { name: first.name }),
+      site: stacks.driverSite(stack),
+      stack,
+      fault: null,
+    };
+  });
+}
+
+const poolTypeNames = new Map<number, string>(Object.entries(PoolType).map(([name, value]) => [value, name]));
+
+function poolTypeName(poolType: number): string {
+  return poolTypeNames.get(poolType) ?? `0x${poolType.toString(16)}`;
+}
