@@ -1,8 +1,7 @@
 /** IRPs: making, forwarding and completing them. */
-
+import { assert } from '../../base/errors.ts';
 import type { StoreCell, StoreMap } from '../../base/store.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
-import { Access } from '../../engine/memory/layout.ts';
 import { BugCheck } from '../declare/bug-check.ts';
 import type { Call } from '../declare/call.ts';
 import { chain } from '../declare/chain.ts';
@@ -11,41 +10,40 @@ import { tagOf } from '../ex/pool.ts';
 import { raiseToDispatch, spinning } from '../ke/spin-locks.ts';
 import type { Nt } from '../nt.ts';
 import { ntSuccess, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING } from '../ntstatus.ts';
-import {
-  DEVICE_OBJECT,
-  IO_STACK_LOCATION,
-  IO_STATUS_BLOCK,
-  IoType,
-  IRP,
-  IrpFlag,
-  MDL,
-  StackControl,
-} from '../structures/io.ts';
+import { DEVICE_OBJECT, IO_STACK_LOCATION, IoType, IRP, IrpFlag, MDL, StackControl } from '../structures/io.ts';
 import { PoolType } from '../structures/pool.ts';
+import { IrpCompletion } from './irp-completion.ts';
 
 const irpTag = tagOf('Irp ');
 
-/** A request of the I/O manager itself that has not completed. */
-export interface PendingRequest {
+/** A request that belongs to a thread, which the I/O manager ends. */
+export interface ThreadRequest {
   readonly irp: Va;
+  readonly thread: Va;
   readonly file: Va;
+  /** Event object that the request holds a reference of; null if none. */
+  readonly event: Va;
   /** Bytes of the caller's output buffer: no more is copied back. */
   readonly outputBytes: number;
+  /** Completed before its dispatch routine returned; the service ends it when it sees that. */
+  readonly isDeferred: boolean;
 }
 
 export class Irps {
   private readonly nt: Nt;
-  private readonly pending: StoreMap<number, PendingRequest>;
+  private readonly pending: StoreMap<number, ThreadRequest>;
+  private readonly completion: IrpCompletion;
   private readonly isCancelLockHeld: StoreCell<boolean>;
 
   constructor(nt: Nt) {
     this.nt = nt;
     this.pending = nt.stores.map('io/pending-requests');
+    this.completion = new IrpCompletion(nt, this);
     this.isCancelLockHeld = nt.stores.cell('io/cancel-lock-held', false);
   }
 
-  /** The I/O manager's own requests that have not completed. */
-  outstanding(): IterableIterator<PendingRequest> {
+  /** The requests of threads that have not come to their end. */
+  outstanding(): IterableIterator<ThreadRequest> {
     return this.pending.values();
   }
 
@@ -69,13 +67,23 @@ export class Irps {
   }
 
   /** An IRP of the I/O manager's own, freed when it completes. */
-  allocateForRequest(stackSize: number, request: Omit<PendingRequest, 'irp'>): Va {
+  allocateForRequest(stackSize: number, request: { readonly file: Va; readonly outputBytes: number }): Va {
     const irp = this.nt.pool.allocateKernel(Irps.sizeBytes(stackSize), 'Irp ');
     this.initialise(irp, Irps.sizeBytes(stackSize), stackSize);
-    IRP.Thread.set(this.nt.memory, irp, this.nt.scheduler.currentThread.kthread);
+    const thread = this.nt.scheduler.currentThread.kthread;
+    IRP.Thread.set(this.nt.memory, irp, thread);
     IRP.OriginalFileObject.set(this.nt.memory, irp, request.file);
-    this.pending.set(irp, { irp, ...request });
+    this.pending.set(irp, { irp, thread, event: nullVa, isDeferred: false, ...request });
     return irp;
+  }
+
+  /** The request is about to be sent: it keeps its file and its event. */
+  holdObjects(irp: Va, event: Va): void {
+    const request = this.pending.get(irp);
+    assert(request, 'only requests of threads hold objects');
+    if (request.file !== nullVa) this.nt.objects.reference(request.file);
+    if (event !== nullVa) this.nt.objects.reference(event);
+    this.pending.set(irp, { ...request, event });
   }
 
   /** IoAllocateIrp: an IRP that the driver frees with IoFreeIrp. */
@@ -88,8 +96,9 @@ export class Irps {
 
   /** Ties an IRP of {@link allocateForDriver} to the thread: the I/O manager frees it when it completes. */
   tieToThread(irp: Va, outputBytes: number): void {
-    IRP.Thread.set(this.nt.memory, irp, this.nt.scheduler.currentThread.kthread);
-    this.pending.set(irp, { irp, file: nullVa, outputBytes });
+    const thread = this.nt.scheduler.currentThread.kthread;
+    IRP.Thread.set(this.nt.memory, irp, thread);
+    this.pending.set(irp, { irp, thread, file: nullVa, event: nullVa, outputBytes, isDeferred: false });
   }
 
   /** The driver frees the IRP itself. */
@@ -102,7 +111,7 @@ export class Irps {
     const { memory, pool } = this.nt;
     const system = IRP.SystemBuffer.get(memory, irp);
     if (system !== nullVa) pool.freeAny(system);
-    this.releaseMdls(IRP.MdlAddress.get(memory, irp));
+    this.releaseMdls(irp);
     this.pending.delete(irp);
     pool.freeAny(irp);
   }
@@ -220,13 +229,31 @@ export class Irps {
       );
     }
     this.nt.events.emit('irpCompleted', { irp, status });
-    this.releaseMdls(IRP.MdlAddress.get(memory, irp));
-    this.returnBuffer(irp, status, request);
-    this.report(irp, status);
-    this.pending.delete(irp);
-    this.nt.pool.freeAny(irp);
-    if (request.file !== nullVa) this.nt.io.files.dereferenceLater(request.file);
+    this.completion.begin(request, boost);
     return undefined;
+  }
+
+  /** The dispatch routine answered: a request that is complete ends in its thread at once. */
+  dispatched(irp: Va, status: number): void {
+    const request = this.pending.get(irp);
+    if (request?.isDeferred === true && status !== STATUS_PENDING) this.completion.end(request);
+  }
+
+  defer(request: ThreadRequest): void {
+    this.pending.set(request.irp, { ...request, isDeferred: true });
+  }
+
+  /** Ends a request whose completion APC runs. */
+  endOf(irp: Va): void {
+    const request = this.pending.get(irp);
+    if (request !== undefined) this.completion.end(request);
+  }
+
+  /** A thread that ends gives up the requests that do not come back. */
+  abandon(thread: Va): void {
+    for (const request of [...this.pending.values()]) {
+      if (request.thread === thread) this.pending.set(request.irp, { ...request, thread: nullVa });
+    }
   }
 
   /** One part of a master IRP is done; the last one completes the master. */
@@ -236,44 +263,20 @@ export class Irps {
     const master = IRP.SystemBuffer.get(memory, irp);
     const left = IRP.IrpCount.get(memory, master) - 1;
     IRP.IrpCount.set(memory, master, left);
-    this.releaseMdls(IRP.MdlAddress.get(memory, irp));
+    this.releaseMdls(irp);
     this.nt.pool.freeAny(irp);
     return left === 0 ? this.beginCompletion(master, boost) : undefined;
   }
 
-  private releaseMdls(first: Va): void {
+  /** The IRP's MDLs, first to last. */
+  mdls(irp: Va): readonly Va[] {
+    const { memory } = this.nt;
     // All of them first: what is released may be unmapped.
-    const mdls = [...chain(first, nullVa, (at) => MDL.Next.get(this.nt.memory, at), "an IRP's MDLs")];
-    for (const mdl of mdls) this.nt.mdls.release(mdl);
+    return [...chain(IRP.MdlAddress.get(memory, irp), nullVa, (at) => MDL.Next.get(memory, at), "an IRP's MDLs")];
   }
 
-  /** Buffered output goes to the caller, unless the request failed with an error. */
-  private returnBuffer(irp: Va, status: number, request: PendingRequest): void {
-    const { memory } = this.nt;
-    const flags = IRP.Flags.get(memory, irp);
-    if ((flags & IrpFlag.BufferedIo) === 0) return;
-    const system = IRP.SystemBuffer.get(memory, irp);
-    const user = IRP.UserBuffer.get(memory, irp);
-    if ((flags & IrpFlag.InputOperation) !== 0 && status >>> 30 !== 3 && user !== nullVa && system !== nullVa) {
-      const information = IRP.Information.get(memory, irp);
-      const bytes = information > BigInt(request.outputBytes) ? request.outputBytes : Number(information);
-      if (memory.isAccessible(user, bytes, Access.Write)) memory.writeBytes(user, memory.readBytes(system, bytes));
-    }
-    if ((flags & IrpFlag.DeallocateBuffer) !== 0 && system !== nullVa) this.nt.pool.freeAny(system);
-  }
-
-  /** Status block and event. A request that failed at once reports through the service's return value alone. */
-  private report(irp: Va, status: number): void {
-    const { memory } = this.nt;
-    const iosb = IRP.UserIosb.get(memory, irp);
-    const wasPending = IRP.PendingReturned.get(memory, irp) !== 0;
-    if (status >>> 30 === 3 && !wasPending) return;
-    if (iosb !== nullVa && memory.isAccessible(iosb, IO_STATUS_BLOCK.sizeBytes, Access.Write)) {
-      IO_STATUS_BLOCK.Status.set(memory, iosb, status);
-      IO_STATUS_BLOCK.Information.set(memory, iosb, IRP.Information.get(memory, irp));
-    }
-    const event = IRP.UserEvent.get(memory, irp);
-    if (event !== nullVa) this.nt.dispatcher.signal(event, 1);
+  private releaseMdls(irp: Va): void {
+    for (const mdl of this.mdls(irp)) this.nt.mdls.release(mdl);
   }
 
   /** IoCancelIrp. The cancel routine is called with the cancel spin lock held, at DISPATCH_LEVEL, and releases it. */

@@ -149,7 +149,7 @@ describe('kernel APCs', () => {
   });
 
   it('are refused for a thread that has ended', () => {
-    const code = prepare((made) => made.start('ends'));
+    const code = selfTargeted('ends');
     code.nt.objects.reference(KAPC.Thread.get(code.nt.memory, code.at('apc')));
     code.run();
     expect(code.call('KeInsertQueueApc', code.at('apc'), 0, 0, 0)).toBe(0);

@@ -1,8 +1,7 @@
 /** Threads and processes as drivers see them. */
 import { nullVa, type Va } from '../../base/va.ts';
-import { BugCheck } from '../declare/bug-check.ts';
 import { anyIrql, passiveOnly, upToDispatch } from '../declare/irql-ranges.ts';
-import { Irql, ntExports, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
+import { ntExports, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, continueGuest, type Outcome, unsupported } from '../declare/outcome.ts';
 import { ACCESS_MASK, HANDLE, NTSTATUS, PVOID, pointerTo, ULONG64 } from '../declare/parameter-types.ts';
 import type { Thread } from '../ke/thread.ts';
@@ -18,6 +17,7 @@ import {
 import { referenceObject } from '../ob/references.ts';
 import { OBJECT_ATTRIBUTES } from '../structures/io.ts';
 import { CLIENT_ID } from '../structures/ke.ts';
+import { exitThread } from './thread-end.ts';
 
 const objKernelHandle = 0x200;
 const currentProcessHandle = -1;
@@ -64,22 +64,6 @@ function createSystemThread(nt: Nt, request: ThreadRequest, holder: Holder): num
   scheduler.ready.mayStartAtOnce();
   nt.events.emit('threadCreated', { thread: kthread });
   return STATUS_SUCCESS;
-}
-
-/** The running thread ends. What it still holds then stops Windows. */
-function terminate(nt: Nt, exitStatus: number): Outcome {
-  const { kthread, kernelApcDisable, specialApcDisable } = nt.scheduler.currentThread;
-  const { irql } = nt.cpu.state;
-  const mutex = nt.dispatcher.mutexOwnedBy(kthread);
-  if (mutex !== undefined) {
-    throw new BugCheck(0x4000_008a, [kthread, mutex, 0, 0], 'a system thread ended while it owned a mutex');
-  }
-  if (kernelApcDisable !== 0 || specialApcDisable !== 0 || irql !== Irql.PASSIVE) {
-    const disabled = ((specialApcDisable & 0xffff) * 0x1_0000 + (kernelApcDisable & 0xffff)) >>> 0;
-    throw new BugCheck(0x20, [0, disabled, irql, 0], 'a thread ended at raised IRQL or with APCs disabled');
-  }
-  nt.scheduler.terminateCurrent(exitStatus);
-  return continueGuest;
 }
 
 /** Answers about a thread; Windows would read whatever lies at an address that is none. */
@@ -145,7 +129,8 @@ export const psThreads = ntExports(
       params: { ExitStatus: NTSTATUS },
       returns: 'NTSTATUS',
       body: (nt, { ExitStatus }) =>
-        nt.scheduler.currentThread.isSystem ? terminate(nt, ExitStatus) : STATUS_INVALID_PARAMETER,
+        nt.scheduler.currentThread.isSystem ? exitThread(nt, ExitStatus) : STATUS_INVALID_PARAMETER,
+      resume: { exited: () => continueGuest },
     }),
     KeGetCurrentThread: currentThread('wdm.h; nf-wdm-kegetcurrentthread'),
     PsGetCurrentThread: currentThread('wdm.h; nf-wdm-psgetcurrentthread'),
@@ -274,6 +259,6 @@ export const psInternals = ntInternals({
     params: { StartRoutine: PVOID, StartContext: ULONG64 },
     returns: 'VOID',
     body: (_nt, { StartRoutine, StartContext }) => callGuest(StartRoutine, [StartContext], 'returned', []),
-    resume: { returned: (nt) => terminate(nt, STATUS_SUCCESS) },
+    resume: { returned: (nt) => exitThread(nt, STATUS_SUCCESS), exited: () => continueGuest },
   }),
 });
