@@ -38,6 +38,7 @@ export const RANGE_NOT_FOUND = '0xC000028C';
 export const TOO_MANY_OPENED_FILES = '0xC000011F';
 export const END_OF_MEDIA = '0x8000001E';
 export const DEVICE_DATA_ERROR = '0xC000009C';
+export const DISK_FULL = '0xC000007F';
 export const SUCCESS = '0x00000000';
 export const TIMEOUT = '0x00000102';
 
