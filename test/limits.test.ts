@@ -43,7 +43,7 @@ const misdeeds: Readonly<Record<string, Expected>> = {
   'free-user-address': { verdict: 'violation', bugCheck: ['0xC4', '0x10', '0x12340'], at: 'FreeUserAddress' },
   'free-non-canonical': { verdict: 'violation', bugCheck: ['0xC4', '0x10'], at: 'FreeNonCanonical' },
   'free-twice': { verdict: 'violation', bugCheck: ['0xC4', '0x13'], at: 'FreeTwice' },
-  'write-behind-block': { verdict: 'violation', bugCheck: ['0x19', '0x20'], at: 'WriteBehindBlock' },
+  'write-behind-block': { verdict: 'violation', bugCheck: ['0xC4', '0x51'], at: 'WriteBehindBlock' },
   'exhaust-pool': clean,
   'leak-all': { verdict: 'violation', bugCheck: ['0xC4', '0x62'], at: 'LeakAll', instructionLimit: 100e6 },
   starve: {

@@ -16,12 +16,15 @@ export interface PoolBlock {
   readonly poolType: number;
   readonly kind: number;
   readonly family: PoolFamily;
+  /** Behind it is room for a trailer: see `Pool.needsTrailer`. */
+  readonly hasTrailer: boolean;
 }
 
 const families: readonly PoolFamily[] = ['pool', 'mdl', 'irp', 'work-item', 'string', 'completion-context'];
-/** The key is the address as an offset in system space. `types`: pool type, kind << 16, family << 24. */
+/** The key is the address as an offset in system space. `types`: pool type, kind << 16, whether it has a trailer << 23, family << 24. */
 const Word = { bytes: 1, tag: 2, types: 3 } as const;
 const words = 4;
+const trailerBit = 0x80_0000;
 
 export class PoolBlocks {
   private readonly table: StoreTable;
@@ -34,12 +37,16 @@ export class PoolBlocks {
     return this.table.size;
   }
 
-  add({ va, bytes, tag, poolType, kind, family }: PoolBlock): void {
+  add({ va, bytes, tag, poolType, kind, family, hasTrailer }: PoolBlock): void {
     const { table } = this;
     const row = table.add(va - systemSpaceStart);
     table.set(row, Word.bytes, bytes);
     table.set(row, Word.tag, tag);
-    table.set(row, Word.types, poolType | (kind << 16) | (families.indexOf(family) << 24));
+    table.set(
+      row,
+      Word.types,
+      poolType | (kind << 16) | (hasTrailer ? trailerBit : 0) | (families.indexOf(family) << 24),
+    );
   }
 
   /** The block that begins there. */
@@ -65,8 +72,9 @@ export class PoolBlocks {
       bytes: table.get(row, Word.bytes),
       tag: table.get(row, Word.tag),
       poolType: types & 0xffff,
-      kind: (types >>> 16) & 0xff,
+      kind: (types >>> 16) & 0x7f,
       family: families[types >>> 24] as PoolFamily,
+      hasTrailer: (types & trailerBit) !== 0,
     };
   }
 }

@@ -41,6 +41,8 @@ const granule = 16;
 const quarantineBlocks = 32;
 /** Blocks that can be allocated at a time; more is failed as lack of memory. */
 const maximumBlocks = 2_000_000;
+/** Room that a trailer has. */
+export const trailerBytes = 16;
 const readWrite = Access.Read | Access.Write;
 
 interface PoolKind {
@@ -60,6 +62,11 @@ const kernelKind = 3;
 export class Pool {
   /** May be added to by verifier options and fault injection. */
   readonly policies: AllocationPolicy[] = [];
+  /**
+   * Set by the verifier option that keeps a trailer of {@link trailerBytes} behind blocks. It gets the room wherever that
+   * does not make the block one of a page or more; the bytes behind the requested ones are then its own.
+   */
+  needsTrailer: (caller: Caller) => boolean = () => false;
   private readonly nt: Nt;
   private readonly blocks: PoolBlocks;
   private readonly freeBlocks: (StoreQueue | undefined)[] = [];
@@ -86,7 +93,9 @@ export class Pool {
       }
     }
     const baseType = basePoolType(request.poolType);
-    const block = this.place(kindOf(baseType), baseType, request.bytes, request.tag, request.family ?? 'pool');
+    const family = request.family ?? 'pool';
+    const needsTrailer = this.needsTrailer(caller);
+    const block = this.place(kindOf(baseType), baseType, request.bytes, request.tag, family, needsTrailer);
     if (block === undefined) {
       this.nt.events.emit('poolAllocationFailed', { request, caller });
       return undefined;
@@ -157,12 +166,20 @@ export class Pool {
     return this.blocks.size >= maximumBlocks;
   }
 
-  private place(kind: number, poolType: number, bytes: number, tag: number, family: PoolFamily): PoolBlock | undefined {
+  private place(
+    kind: number,
+    poolType: number,
+    bytes: number,
+    tag: number,
+    family: PoolFamily,
+    needsTrailer = false,
+  ): PoolBlock | undefined {
     if (this.isFull && kind !== kernelKind) return undefined;
-    const granules = Math.max(2, Math.ceil((Math.max(bytes, 1) + headerBytes) / granule));
-    const va = granules < pageSize / granule ? this.placeSmall(kind, granules, tag) : this.placeLarge(kind, bytes);
+    const isSmall = granulesOf(bytes, false) < pageSize / granule;
+    const hasTrailer = needsTrailer && hasTrailerRoom(bytes, isSmall);
+    const va = isSmall ? this.placeSmall(kind, granulesOf(bytes, hasTrailer), tag) : this.placeLarge(kind, bytes);
     if (va === undefined) return undefined;
-    const block = { va, bytes, tag, poolType, kind, family };
+    const block = { va, bytes, tag, poolType, kind, family, hasTrailer };
     this.blocks.add(block);
     return block;
   }
@@ -204,7 +221,7 @@ export class Pool {
       this.nt.addressSpace.free(region, block.va, Math.ceil(block.bytes / pageSize));
       return;
     }
-    const granules = Math.max(2, Math.ceil((Math.max(block.bytes, 1) + headerBytes) / granule));
+    const granules = granulesOf(block.bytes, block.hasTrailer);
     const header = vaAdd(block.va, -headerBytes);
     this.checkHeader(header, granules, block);
     this.checkNeighbour(header, granules, block);
@@ -282,6 +299,24 @@ export class Pool {
   private garbage(): number {
     return 0x81 + (this.nt.random.u32() % 0x7d);
   }
+}
+
+/** Units of a small block, header included. */
+function granulesOf(bytes: number, hasTrailer: boolean): number {
+  const behind = hasTrailer ? trailerBytes : 0;
+  return Math.max(2, Math.ceil((Math.max(bytes, 1) + headerBytes + behind) / granule));
+}
+
+/** A small block stays small; a large one has what its last page leaves. */
+function hasTrailerRoom(bytes: number, isSmall: boolean): boolean {
+  if (isSmall) return granulesOf(bytes, true) < pageSize / granule;
+  return bytes % pageSize !== 0 && pageSize - (bytes % pageSize) >= trailerBytes;
+}
+
+/** What the pool has given for a block, header and padding included. */
+export function chargedBytes({ va, bytes, hasTrailer }: PoolBlock): number {
+  const isLarge = (vaLow(va) & pageMask) === 0;
+  return isLarge ? Math.ceil(bytes / pageSize) * pageSize : granulesOf(bytes, hasTrailer) * granule;
 }
 
 /** BlockSize in bits 16-23, pool type plus one in bits 24-31 (0: free), as in _POOL_HEADER. */

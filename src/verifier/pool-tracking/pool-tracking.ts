@@ -10,6 +10,7 @@ import type { ContiguousBlock } from '../../nt/mm/contiguous-memory.ts';
 import type { KernelImage } from '../../nt/mm/kernel-image.ts';
 import type { Nt } from '../../nt/nt.ts';
 import { AllocationLog } from './allocation-log.ts';
+import { BlockTrailers } from './block-trailers.ts';
 import { LockedPages } from './locked-pages.ts';
 import { type AllocationKind, TrackedAllocations } from './tracked-allocations.ts';
 
@@ -23,6 +24,7 @@ export class PoolTracking {
   readonly allocations: TrackedAllocations;
   readonly log: AllocationLog;
   readonly lockedPages: LockedPages;
+  readonly trailers: BlockTrailers;
   private readonly nt: Nt;
   private readonly isVerified: (image: KernelImage) => boolean;
   /** Address of a driver's verifier record in guest memory, by image index. */
@@ -34,6 +36,8 @@ export class PoolTracking {
     this.allocations = new TrackedAllocations(nt);
     this.log = new AllocationLog(nt, this.allocations.stacks);
     this.lockedPages = new LockedPages(nt);
+    this.trailers = new BlockTrailers(nt);
+    nt.pool.needsTrailer = ({ image }) => image !== undefined && isVerified(image);
     this.records = nt.stores.map('verifier/driver-records');
     nt.events.on('imageLoaded', ({ image }) => this.addRecord(image));
     nt.events.on('poolAllocated', ({ block, caller }) => this.allocated(block, caller.image));
@@ -71,6 +75,7 @@ export class PoolTracking {
       },
       kind === 'pool' && block.tag === noTag,
     );
+    if (block.hasTrailer) this.trailers.write(block);
     this.log.add('allocate', block.va, block.bytes, stack);
   }
 
@@ -80,6 +85,8 @@ export class PoolTracking {
   }
 
   private freed(block: PoolBlock): void {
+    const damage = block.hasTrailer ? this.trailers.firstDamage(block) : undefined;
+    if (damage !== undefined) throw this.trailers.bugCheck(block, damage);
     if (!this.allocations.remove(block.va)) return;
     this.log.add('free', block.va, block.bytes, this.allocations.stacks.intern(this.nt.currentStack()));
   }
