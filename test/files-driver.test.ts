@@ -8,8 +8,7 @@ const bytes = new Uint8Array(readFileSync(fileURLToPath(new URL('drivers/files/f
 
 function run(code: string): Report {
   return verify({
-    driver: { name: 'files.sys', path: null, bytes },
-    symbolFiles: [],
+    drivers: [{ name: 'files.sys', path: null, bytes }],
     steps: ['open \\\\.\\Files', `ioctl ${code}`].map(parseStep),
     flags: defaultFlags,
     seed: 1,
