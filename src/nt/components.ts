@@ -60,6 +60,8 @@ import { pnpNotificationInternals, pnpNotifications } from './pnp/notification-e
 import { pnpRegistry } from './pnp/registry-exports.ts';
 import { pnpRootBus } from './pnp/root-bus.ts';
 import { poInternals, poPower } from './po/power-exports.ts';
+import { poRegistrationInternals, poRegistrations } from './po/registration-exports.ts';
+import { poSystemPower } from './po/system-power.ts';
 import { psThreadEnd } from './ps/thread-end.ts';
 import { psInternals, psThreads } from './ps/thread-exports.ts';
 import { rtlAcls } from './rtl/acl-exports.ts';
@@ -171,6 +173,9 @@ export const kernelComponents: readonly KernelComponent[] = [
   pnpBusInterface,
   ioInterrupts,
   ioInterruptInternals,
+  poRegistrations,
+  poRegistrationInternals,
+  poSystemPower,
   ioCompletionContexts,
   ioCompletionContextInternals,
   rtlSids,

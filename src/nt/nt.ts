@@ -46,6 +46,7 @@ import { Mdls } from './mm/mdls.ts';
 import { PageAllocations } from './mm/page-allocations.ts';
 import { UserMemory } from './mm/user-memory.ts';
 import { ObjectManager } from './ob/object-manager.ts';
+import { PowerManager } from './po/power-manager.ts';
 import { PoolQuota, type PoolQuotaLimits } from './ps/pool-quota.ts';
 import { Random } from './random.ts';
 import { Exceptions } from './rtl/exceptions.ts';
@@ -132,6 +133,7 @@ export class Nt {
   readonly resources: Resources;
   readonly lookasides: Lookasides;
   readonly io: IoManager;
+  readonly power: PowerManager;
   /** A number that whoever runs the machine gives to what goes on; noted with what drivers allocate meanwhile. */
   readonly activity: StoreCell<number>;
   /** Set once; from then on nothing runs. */
@@ -184,6 +186,7 @@ export class Nt {
     this.resources = new Resources(this);
     this.lookasides = new Lookasides(this);
     this.io = new IoManager(this);
+    this.power = new PowerManager(this);
     buildKernelModules(this, kernelComponents);
     this.processor.boot();
     this.clock.boot();

@@ -3,15 +3,22 @@ import { assert } from '../base/errors.ts';
 import { nullVa, type Va } from '../base/va.ts';
 import type { Driver } from '../nt/io/driver-objects.ts';
 import type { Nt } from '../nt/nt.ts';
-import { ntSuccess, STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS, statusText } from '../nt/ntstatus.ts';
+import {
+  ntSuccess,
+  STATUS_INVALID_DEVICE_REQUEST,
+  STATUS_NOT_FOUND,
+  STATUS_SUCCESS,
+  statusText,
+} from '../nt/ntstatus.ts';
 import { DRIVER_OBJECT } from '../nt/structures/io.ts';
 import type { LifeRecord } from './life-record.ts';
 import type { Act } from './life-state.ts';
 import { type LoadedDriver, moduleName } from './loaded-driver.ts';
 import { type KernelCall, PnpDeviceOfLife } from './pnp-device.ts';
-import type { Step } from './scenario/step.ts';
+import type { DeviceVerb, Step } from './scenario/step.ts';
 
-type DeviceStep = Step & { readonly verb: 'start' | 'stop' | 'surprise-remove' | 'remove' };
+type DeviceStep = Step & { readonly verb: DeviceVerb };
+type InterruptStep = Step & { readonly verb: 'interrupt' };
 type UnloadStep = Step & { readonly verb: 'unload' };
 
 /** The end of every life: the device goes, then the drivers, the last one first. */
@@ -216,6 +223,13 @@ export class DriverActs {
     else this.life.callSystem(call);
   }
 
+  /** Only a connected interrupt comes: the line is masked without. */
+  interrupt(act: InterruptStep): void {
+    const call = this.pnp.interruptFor(act.isMessage);
+    if (call === undefined) this.life.answer(act.text, STATUS_NOT_FOUND);
+    else this.life.callSystem(call);
+  }
+
   changed(act: DeviceStep, status: number): void {
     if (act.verb === 'start' && !ntSuccess(status)) this.life.addReason(this.pnp.failure);
     this.life.answer(act.text, status);
@@ -223,6 +237,7 @@ export class DriverActs {
 
   /** The device is removed, when nobody has it open any more. */
   depart(): void {
+    this.nt.io.lowerDevice.leaveDriversAlone();
     const { departure, device, isOpen } = this.pnp;
     if (isOpen && (departure !== undefined || device?.state === 'surprise-removed')) this.life.wait();
     else if (departure !== undefined) this.life.callSystem(departure);

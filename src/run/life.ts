@@ -16,21 +16,12 @@ import type { Act, LifeState } from './life-state.ts';
 import type { LoadedDriver } from './loaded-driver.ts';
 import { ProcessEnd } from './process-end.ts';
 import { RequestActs } from './request-acts.ts';
-import type { Step } from './scenario/step.ts';
+import { deviceVerbs, type Step } from './scenario/step.ts';
 import { closeOverRequests, planTour } from './scenario/tour.ts';
 import { stuckReason, unloadReason } from './stuck-reason.ts';
 
 /** Acts that a system thread carries out. */
-const systemVerbs: readonly string[] = [
-  'load',
-  'final-unload',
-  'arrival',
-  'departure',
-  'start',
-  'stop',
-  'surprise-remove',
-  'remove',
-];
+const systemVerbs: readonly string[] = ['load', 'final-unload', 'arrival', 'departure', 'interrupt', ...deviceVerbs];
 
 export class Life {
   private readonly nt: Nt;
@@ -190,7 +181,14 @@ export class Life {
       case 'stop':
       case 'surprise-remove':
       case 'remove':
+      case 'cancel-stop':
+      case 'cancel-remove':
+      case 'suspend':
+      case 'resume':
         this.driverActs.change(act);
+        return;
+      case 'interrupt':
+        this.driverActs.interrupt(act);
         return;
       default:
         unreachable(act);
@@ -281,6 +279,10 @@ export class Life {
       case 'stop':
       case 'surprise-remove':
       case 'remove':
+      case 'cancel-stop':
+      case 'cancel-remove':
+      case 'suspend':
+      case 'resume':
         this.driverActs.changed(act, status);
         return;
       case 'final-unload':

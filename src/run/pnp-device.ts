@@ -4,7 +4,10 @@ import type { Nt } from '../nt/nt.ts';
 import { statusText } from '../nt/ntstatus.ts';
 import { type PnpAction, pnpActionNumber } from '../nt/pnp/device-actions.ts';
 import type { PnpDevice } from '../nt/pnp/plug-and-play.ts';
+import { interruptsOf } from '../nt/pnp/resources.ts';
+import { SystemPower } from '../nt/structures/power.ts';
 import type { LoadedDriver } from './loaded-driver.ts';
+import type { DeviceVerb } from './scenario/step.ts';
 
 /** A routine of the kernel with its arguments. */
 export type KernelCall = readonly [routine: string, args: readonly number[]];
@@ -62,15 +65,28 @@ export class PnpDeviceOfLife {
   }
 
   /** A step's call; a text if there is no such device. */
-  callFor(verb: 'start' | 'stop' | 'surprise-remove' | 'remove'): KernelCall | string {
+  callFor(verb: DeviceVerb): KernelCall | string {
+    if (verb === 'suspend') return ['PopSetSystemPowerState', [SystemPower.Sleeping3]];
+    if (verb === 'resume') return ['PopSetSystemPowerState', [SystemPower.Working]];
     const { device } = this;
     const needsDriver = 'needs a plug-and-play driver, and this one has no AddDevice routine';
     if (device === undefined) return needsDriver;
     const isGone = device.state === 'removed' || device.state === 'failed';
     if (verb === 'start') return isGone ? (this.arrive() ?? needsDriver) : call(device, 'start');
     if (verb === 'stop') return call(device, 'stop');
+    if (verb === 'cancel-stop') return call(device, 'stopAndCancel');
+    if (verb === 'cancel-remove') return call(device, 'queryRemoveAndCancel');
     if (verb === 'surprise-remove') return call(device, 'surpriseRemove');
     return this.removalOf(device);
+  }
+
+  /** The interrupt that the device's driver connected, a line rather than a message unless said; undefined if none. */
+  interruptFor(isMessage: boolean | undefined): KernelCall | undefined {
+    const { interruptObjects } = this.nt.io;
+    const connected = interruptsOf(this.device?.resources ?? [])
+      .filter((one) => isMessage === undefined || one.isMessage === isMessage)
+      .find(({ vector }) => interruptObjects.ofVector(vector).length > 0);
+    return connected && ['KiInterruptDispatch', [connected.vector]];
   }
 
   /** What has to come before the driver can be unloaded; undefined if nothing has. */

@@ -40,6 +40,11 @@ export class LowerDevice {
     this.trying.value = true;
   }
 
+  /** Its last way: what is done now has to end. */
+  leaveDriversAlone(): void {
+    this.trying.value = false;
+  }
+
   /** The status that a read, write or control request ends with. */
   answer(irp: Va): number {
     const { memory, io, random } = this.nt;

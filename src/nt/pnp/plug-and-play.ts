@@ -220,6 +220,7 @@ export class PlugAndPlay {
   /** The device object is gone; another one may get its address. */
   forgetDevice(device: Va): void {
     this.wmiDevices.delete(device);
+    this.nt.power.forgetDevice(device);
     for (const type of [0, 1]) this.powerStates.delete(`${device} ${type}`);
   }
 

@@ -1,10 +1,11 @@
 /** Plug-and-play and power requests that the kernel sends to a device stack. */
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import { BugCheck } from '../declare/bug-check.ts';
 import type { ResumedCall } from '../declare/call.ts';
 import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { waitFor } from '../io/internal-request.ts';
 import type { Nt } from '../nt.ts';
-import { STATUS_NOT_SUPPORTED, STATUS_PENDING } from '../ntstatus.ts';
+import { STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_TIMEOUT } from '../ntstatus.ts';
 import { DEVICE_OBJECT, IO_STACK_LOCATION, IO_STATUS_BLOCK, IRP } from '../structures/io.ts';
 import { DispatcherType, KEVENT } from '../structures/ke.ts';
 
@@ -52,8 +53,17 @@ export interface StackAnswer {
   readonly information: Va;
 }
 
-/** Resume points `dispatched` and `completed`; `answered` goes on with what came back. */
-export function stackRequestResume(answered: (nt: Nt, call: ResumedCall, answer: StackAnswer) => Outcome) {
+/** Ten minutes: what a driver gets for a power request before Windows stops (bug check 0x9F). */
+const powerPatience100ns = 6_000_000_000;
+
+/**
+ * Resume points `dispatched` and `completed`; `answered` goes on with what came back. `isWatched`: of a power request, that
+ * the power manager stops Windows if drivers keep it too long; `pdo` is its stack's.
+ */
+export function stackRequestResume(
+  answered: (nt: Nt, call: ResumedCall, answer: StackAnswer) => Outcome,
+  isWatched: (nt: Nt, call: ResumedCall) => { readonly pdo: Va } | undefined = () => undefined,
+) {
   const finish = (nt: Nt, call: ResumedCall, status: number | undefined): Outcome => {
     const block = call.va(0);
     const answer = {
@@ -63,12 +73,24 @@ export function stackRequestResume(answered: (nt: Nt, call: ResumedCall, answer:
     nt.pool.freeKernel(block);
     return answered(nt, call, answer);
   };
+  const wait = (nt: Nt, call: ResumedCall): Outcome => {
+    const waiting = waitFor(eventOf(call.va(0)), 'completed', call.record);
+    if (isWatched(nt, call) === undefined) return waiting;
+    return { ...waiting, dueTime: nt.clock.interruptTime + powerPatience100ns };
+  };
   return {
     // A driver that says "done" of a request that a lower driver still has must not have its status block freed.
     dispatched: (nt: Nt, call: ResumedCall): Outcome =>
       call.status === STATUS_PENDING || nt.io.irps.isOwnRequest(call.va(1))
-        ? waitFor(eventOf(call.va(0)), 'completed', call.record)
+        ? wait(nt, call)
         : finish(nt, call, call.status),
-    completed: (nt: Nt, call: ResumedCall): Outcome => finish(nt, call, undefined),
+    completed: (nt: Nt, call: ResumedCall): Outcome => {
+      const watched = isWatched(nt, call);
+      if (watched !== undefined && call.status === STATUS_TIMEOUT) {
+        const summary = 'drivers kept a power request for ten minutes without completing it';
+        throw new BugCheck(0x9f, [3, watched.pdo, 0, call.va(1)], summary);
+      }
+      return finish(nt, call, undefined);
+    },
   };
 }

@@ -9,8 +9,8 @@ import { PVOID, pointerTo, UCHAR, ULONG, ULONG64 } from '../declare/parameter-ty
 import type { Nt } from '../nt.ts';
 import { STATUS_INVALID_PARAMETER_2, STATUS_PENDING } from '../ntstatus.ts';
 import { referenceObject, releaseObjectLater } from '../ob/references.ts';
-import { makeStackRequest, sendStackRequest, stackRequestResume } from '../pnp/stack-requests.ts';
-import { IO_STATUS_BLOCK, MajorFunction } from '../structures/io.ts';
+import { makeStackRequest, type StackAnswer, sendStackRequest, stackRequestResume } from '../pnp/stack-requests.ts';
+import { DEVICE_OBJECT, DEVOBJ_EXTENSION, IO_STATUS_BLOCK, MajorFunction } from '../structures/io.ts';
 import { WORK_QUEUE_ITEM } from '../structures/io-queues.ts';
 import { PNP_PARAMETERS, PowerMinor } from '../structures/pnp.ts';
 
@@ -72,25 +72,45 @@ function request(nt: Nt, args: PowerRequest): number {
 
 /** Record after [block, irp]: [item]. */
 const workerResume = {
-  ...stackRequestResume((nt, call, { status, information }) => {
-    const { memory } = nt;
-    const item = call.va(2);
-    const completion = memory.readVa(vaAdd(item, work.completion));
-    if (completion === nullVa) return requestDone(nt, item);
-    const iosb = vaAdd(item, work.iosb);
-    IO_STATUS_BLOCK.Status.set(memory, iosb, status);
-    memory.writeVa(IO_STATUS_BLOCK.Information.at(iosb), information);
-    const args = [
-      memory.readVa(vaAdd(item, work.device)),
-      memory.readU32(vaAdd(item, work.minor)),
-      memory.readU32(vaAdd(item, work.powerState)),
-      memory.readU64(vaAdd(item, work.context)),
-      iosb,
-    ];
-    return callGuest(completion, args, 'told', [item]);
-  }),
+  ...stackRequestResume(requestAnswered, isWatched),
   told: (nt: Nt, call: ResumedCall): Outcome => requestDone(nt, call.va(0)),
 };
+
+/** The device at the bottom of the stack. */
+function pdoOf({ memory }: Nt, device: Va): Va {
+  let at = device;
+  for (let hops = 0; hops < 64; hops++) {
+    const below = DEVOBJ_EXTENSION.AttachedTo.get(memory, DEVICE_OBJECT.DeviceObjectExtension.get(memory, at));
+    if (below === nullVa) break;
+    at = below;
+  }
+  return at;
+}
+
+/** A request to wake may pend for as long as the device sleeps. */
+function isWatched(nt: Nt, call: ResumedCall): { readonly pdo: Va } | undefined {
+  const item = call.va(2);
+  const minor = nt.memory.readU32(vaAdd(item, work.minor));
+  return minor === PowerMinor.WaitWake ? undefined : { pdo: pdoOf(nt, nt.memory.readVa(vaAdd(item, work.device))) };
+}
+
+function requestAnswered(nt: Nt, call: ResumedCall, { status, information }: StackAnswer): Outcome {
+  const { memory } = nt;
+  const item = call.va(2);
+  const completion = memory.readVa(vaAdd(item, work.completion));
+  if (completion === nullVa) return requestDone(nt, item);
+  const iosb = vaAdd(item, work.iosb);
+  IO_STATUS_BLOCK.Status.set(memory, iosb, status);
+  memory.writeVa(IO_STATUS_BLOCK.Information.at(iosb), information);
+  const args = [
+    memory.readVa(vaAdd(item, work.device)),
+    memory.readU32(vaAdd(item, work.minor)),
+    memory.readU32(vaAdd(item, work.powerState)),
+    memory.readU64(vaAdd(item, work.context)),
+    iosb,
+  ];
+  return callGuest(completion, args, 'told', [item]);
+}
 
 function requestDone(nt: Nt, item: Va): undefined {
   const device = nt.memory.readVa(vaAdd(item, work.device));

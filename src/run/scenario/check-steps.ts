@@ -7,10 +7,19 @@ export function checkSteps(steps: readonly Step[], drivers: readonly string[]): 
   const files = new Set<string>();
   const events = new Set<string>();
   let isOpen = false;
+  let suspended: Step | undefined;
   const refuse = (step: Step, what: string): never => {
     throw new PoolproofError('PP5003', `step '${step.text}': ${what}`);
   };
   for (const step of steps) {
+    if (step.verb === 'resume') {
+      if (suspended === undefined) refuse(step, 'the system is not asleep: no suspend before it');
+      suspended = undefined;
+    } else if (suspended !== undefined && step.verb !== 'wait') {
+      refuse(step, 'the system is asleep until resume');
+    } else if (step.verb === 'suspend') {
+      suspended = step;
+    }
     const { driver } = step.verb === 'unload' ? step : {};
     if (driver !== undefined && !drivers.some((name) => moduleName(name) === moduleName(driver))) {
       refuse(step, `no driver is called '${driver}'; there is ${drivers.join(', ')}`);
@@ -33,6 +42,7 @@ export function checkSteps(steps: readonly Step[], drivers: readonly string[]): 
       events.add(step.name ?? 'event');
     }
   }
+  if (suspended !== undefined) refuse(suspended, 'no resume follows');
 }
 
 function namesIn(parts: readonly InputPart[]): string[] {

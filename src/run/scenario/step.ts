@@ -4,6 +4,22 @@ import { PoolproofError } from '../../base/errors.ts';
 /** Input of a request: bytes, and handles that are named (`@e1`: eight bytes). */
 export type InputPart = { readonly bytes: Uint8Array } | { readonly handleName: string };
 
+/** What happens to the device, or to the system that it is in. */
+export const deviceVerbs = [
+  'start',
+  'stop',
+  'cancel-stop',
+  'surprise-remove',
+  'remove',
+  'cancel-remove',
+  'suspend',
+  'resume',
+] as const;
+
+export type DeviceVerb = (typeof deviceVerbs)[number];
+
+const isDeviceVerb = (verb: string): verb is DeviceVerb => (deviceVerbs as readonly string[]).includes(verb);
+
 export type Step =
   | { readonly verb: 'open'; readonly text: string; readonly path: string; readonly name: string | undefined }
   | { readonly verb: 'close'; readonly text: string; readonly target: string | undefined }
@@ -35,7 +51,8 @@ export type Step =
     }
   | { readonly verb: 'event'; readonly text: string; readonly name: string | undefined }
   | { readonly verb: 'wait'; readonly text: string; readonly duration100ns: number }
-  | { readonly verb: 'start' | 'stop' | 'surprise-remove' | 'remove'; readonly text: string }
+  | { readonly verb: DeviceVerb; readonly text: string }
+  | { readonly verb: 'interrupt'; readonly text: string; readonly isMessage: boolean | undefined }
   /** `driver`: a file name, with or without its extension; undefined for all. */
   | { readonly verb: 'unload'; readonly text: string; readonly driver: string | undefined };
 
@@ -57,6 +74,14 @@ export const stepForms: readonly { readonly form: string; readonly does: string 
   { form: 'start', does: 'plug and play: starts the device again; after a removal a new device arrives' },
   { form: 'surprise-remove', does: 'plug and play: the device is pulled out, and removed when it is closed' },
   { form: 'remove', does: 'plug and play: removes the device in order; done before the driver is unloaded anyway' },
+  { form: 'cancel-stop', does: 'plug and play: asks whether the device can stop, and takes that back' },
+  { form: 'cancel-remove', does: 'plug and play: asks whether the device can be removed, and takes that back' },
+  {
+    form: 'interrupt [line|message]',
+    does: 'the device interrupts: the service routine that the driver connected runs',
+  },
+  { form: 'suspend', does: 'power: the system goes to sleep (S3); only wait can follow before resume' },
+  { form: 'resume', does: 'power: the system wakes' },
 ];
 
 /** Input and output of one request: more than a driver is ever given. */
@@ -128,16 +153,17 @@ export function parseStep(text: string): Step {
       if (words.length > 1) fail(`'${words[1]}' is one word too many`);
       return { verb, text: trimmed, duration100ns };
     }
-    case 'start':
-    case 'stop':
-    case 'surprise-remove':
-    case 'remove':
-      if (words.length > 0) fail(`${verb} takes no words`);
-      return { verb, text: trimmed };
+    case 'interrupt': {
+      const which = words.shift();
+      if (words.length > 0 || ![undefined, 'line', 'message'].includes(which))
+        fail('expected interrupt [line|message]');
+      return { verb, text: trimmed, isMessage: which === undefined ? undefined : which === 'message' };
+    }
     case 'unload':
       if (words.length > 1) fail(`'${words[1]}' is one word too many`);
       return { verb, text: trimmed, driver: words[0] };
     default:
+      if (isDeviceVerb(verb)) return words.length > 0 ? fail(`${verb} takes no words`) : { verb, text: trimmed };
       return fail(
         verb === ''
           ? 'is empty'

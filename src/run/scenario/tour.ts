@@ -40,6 +40,7 @@ const requestForms: readonly { readonly order: number; readonly words: (seed: nu
 
 /** The tour of the drivers that are loaded. The same for the same drivers and seed. */
 export function planTour(nt: Nt, drivers: readonly LoadedDriver[]): Tour {
+  nt.io.lowerDevice.tryDrivers();
   const targets = targetsOf(nt, drivers);
   const acts: (Step | Trial | CloseOverRequests)[] = [];
   let count = 0;
@@ -77,5 +78,18 @@ function trial(text: string): Trial {
   return { ...(parseStep(text) as Trial), isTrial: true };
 }
 
-/** The ways of a device: stopped and started, removed in order, and (the next one) pulled out. */
-const pnpSteps: readonly Step[] = ['stop', 'start', 'remove', 'start', 'surprise-remove'].map(parseStep);
+/** The ways of a device: stopped and started, asleep and awake, pulled out; and (the next one) removed in order. */
+const pnpSteps: readonly Step[] = [
+  'stop',
+  'start',
+  'cancel-stop',
+  'interrupt',
+  'suspend',
+  'resume',
+  'cancel-remove',
+  'surprise-remove',
+  'start',
+  'stop',
+  'start',
+  'remove',
+].map(parseStep);
