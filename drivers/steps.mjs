@@ -39,6 +39,7 @@ export const TOO_MANY_OPENED_FILES = '0xC000011F';
 export const END_OF_MEDIA = '0x8000001E';
 export const DEVICE_DATA_ERROR = '0xC000009C';
 export const DISK_FULL = '0xC000007F';
+export const IO_TIMEOUT = '0xC00000B5';
 export const SUCCESS = '0x00000000';
 export const TIMEOUT = '0x00000102';
 
