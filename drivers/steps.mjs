@@ -40,6 +40,11 @@ export const END_OF_MEDIA = '0x8000001E';
 export const DEVICE_DATA_ERROR = '0xC000009C';
 export const DISK_FULL = '0xC000007F';
 export const IO_TIMEOUT = '0xC00000B5';
+export const NAME_TOO_LONG = '0xC0000106';
+export const OBJECT_NAME_COLLISION = '0xC0000035';
+export const OBJECT_NAME_EXISTS = '0x40000000';
+export const OBJECT_NAME_INVALID = '0xC0000033';
+export const OBJECT_TYPE_MISMATCH = '0xC0000024';
 export const SUCCESS = '0x00000000';
 export const TIMEOUT = '0x00000102';
 
