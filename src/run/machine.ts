@@ -10,7 +10,14 @@ import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import { Nt, type NtSnapshot } from '../nt/nt.ts';
 import { PoolCalls } from '../verifier/automatic-checks/pool-calls.ts';
 import { UnloadChecks } from '../verifier/automatic-checks/unload-checks.ts';
-import { chooseOptions, defaultFlags, type OptionChoice, PoolTrackingFlag } from '../verifier/core/options.ts';
+import {
+  chooseOptions,
+  defaultFlags,
+  MiscellaneousChecksFlag,
+  type OptionChoice,
+  PoolTrackingFlag,
+} from '../verifier/core/options.ts';
+import { ListsAndResources } from '../verifier/miscellaneous-checks/lists-and-resources.ts';
 import { OutlivingResources } from '../verifier/outliving-resources/outliving-resources.ts';
 import { PoolTracking } from '../verifier/pool-tracking/pool-tracking.ts';
 import { Life } from './life.ts';
@@ -77,7 +84,9 @@ export class Machine {
     this.nt.events.on('driverUnloaded', ({ image }) => {
       this.leaving.value = image.index;
     });
-    new PoolCalls(this.nt, { isVerified, checksQuota: hasPoolTracking });
+    const hasMiscellaneousChecks = (flags & MiscellaneousChecksFlag) !== 0;
+    new PoolCalls(this.nt, { isVerified, hasPoolTracking, hasMiscellaneousChecks });
+    if (hasMiscellaneousChecks) new ListsAndResources(this.nt, isVerified);
     // First: what still runs stops Windows before what was leaked does.
     new UnloadChecks(this.nt, isVerified);
     this.poolTracking = hasPoolTracking ? new PoolTracking(this.nt, isVerified) : undefined;

@@ -35,6 +35,27 @@ const explanations: ReadonlyMap<string, Explanation> = new Map<string, Explanati
   ],
   ['c4', { about: 'A driver that is verified broke a rule of Driver Verifier.', meanings: ['the rule', '', '', ''] }],
   [
+    'cb',
+    {
+      about: 'A process ended with pages locked that the driver (or the I/O manager) should have unlocked.',
+      meanings: ['lock tracking record', '', 'MDL', 'locked pages'],
+    },
+  ],
+  [
+    '76/0',
+    {
+      about: 'A process ended with pages locked.',
+      meanings: ['the end of a process', 'process', 'locked pages', ''],
+    },
+  ],
+  [
+    '76/1',
+    {
+      about: 'Pages of a process were unlocked that are not locked.',
+      meanings: ['an unlock', 'MDL', "the process's locked pages", ''],
+    },
+  ],
+  [
     'a',
     {
       about: 'The kernel touched memory that is pageable or not there, at an IRQL at which nothing can be paged in.',

@@ -3,8 +3,10 @@ import { type Va, vaAdd, vaInRange, vaLow } from '../../base/va.ts';
 import { Access, pageMask } from '../../engine/memory/layout.ts';
 import { AddressMap } from '../../nt/address-map.ts';
 import { BugCheck } from '../../nt/declare/bug-check.ts';
+import type { PoolBlock } from '../../nt/ex/pool.ts';
 import type { Nt } from '../../nt/nt.ts';
 import { POOL_HEADER } from '../../nt/structures/pool.ts';
+import { trackedAddressOf } from '../pool-tracking/block-trailers.ts';
 
 const alignment = 16;
 /** Freed blocks of a page and more that are still known as such. */
@@ -13,11 +15,14 @@ const rememberedBlocks = 1024;
 /** Tells what is wrong with an address that is freed and is no block: freed before, inside a block, or nothing at all. */
 export class BadAddresses {
   private readonly nt: Nt;
+  private readonly hasPoolTracking: boolean;
   /** Blocks of a page and more have no header that says that they were freed. Latest last. */
   private readonly freedPages: StoreMap<number, true>;
 
-  constructor(nt: Nt) {
+  /** With Pool tracking the block that an address lies in is known by its trailer. */
+  constructor(nt: Nt, hasPoolTracking: boolean) {
     this.nt = nt;
+    this.hasPoolTracking = hasPoolTracking;
     this.freedPages = nt.stores.map('verifier/freed-pages');
     nt.events.on('poolAllocated', ({ block: { va } }) => {
       if (isPageAligned(va)) this.freedPages.delete(va);
@@ -36,8 +41,11 @@ export class BadAddresses {
     if (vaLow(va) % alignment !== 0) {
       return new BugCheck(0xc4, [0x16, 0, va, 0], 'the driver freed an address in pool at which no block can begin');
     }
-    if (this.isInsideBlock(va)) {
-      return new BugCheck(0xc4, [0x16, 0, va, 0], 'the driver freed an address in the middle of a pool block');
+    const around = this.blockAround(va);
+    if (around !== undefined) {
+      const summary = 'the driver freed an address in the middle of a pool block';
+      if (!this.hasPoolTracking || !around.hasTrailer) return new BugCheck(0xc4, [0x16, 0, va, 0], summary);
+      return new BugCheck(0xc4, [0x13e, va, around.va, trackedAddressOf(around)], summary);
     }
     return (
       this.freedTwice(va) ??
@@ -58,9 +66,9 @@ export class BadAddresses {
     return new BugCheck(0xc4, [0x13, va, header, memory.readU64(header)], summary);
   }
 
-  private isInsideBlock(va: Va): boolean {
-    for (const block of this.nt.pool.driverBlocks()) if (va > block.va && va < block.va + block.bytes) return true;
-    return false;
+  private blockAround(va: Va): PoolBlock | undefined {
+    for (const block of this.nt.pool.driverBlocks()) if (va > block.va && va < block.va + block.bytes) return block;
+    return undefined;
   }
 
   private remember(va: Va): void {

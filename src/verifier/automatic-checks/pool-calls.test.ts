@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { KernelCaller } from '../../../test/kernel-caller.ts';
 import { type Va, vaAdd } from '../../base/va.ts';
 import { tagOf } from '../../nt/ex/pool.ts';
+import { PoolTracking } from '../pool-tracking/pool-tracking.ts';
 import { PoolCalls } from './pool-calls.ts';
 
 const tag = tagOf('Test');
@@ -9,11 +10,12 @@ const [nonPaged, paged, nonPagedNx] = [0, 1, 0x200];
 const [apc, dispatch, high] = [1, 2, 15];
 
 class PoolCaller extends KernelCaller {
-  constructor(options: { isVerified?: boolean; checksQuota?: boolean } = {}) {
+  constructor(options: { isVerified?: boolean; hasPoolTracking?: boolean; hasMiscellaneousChecks?: boolean } = {}) {
     super();
     new PoolCalls(this.nt, {
       isVerified: ({ isDriver }) => isDriver && (options.isVerified ?? true),
-      checksQuota: options.checksQuota ?? true,
+      hasPoolTracking: options.hasPoolTracking ?? true,
+      hasMiscellaneousChecks: options.hasMiscellaneousChecks ?? false,
     });
   }
 
@@ -101,11 +103,11 @@ describe('a quota charge', () => {
     ['ExAllocatePoolWithQuota', [nonPaged, 24]],
     ['ExAllocatePool2', [0x41, 24, tag]],
   ])('from a DPC routine is 0xC4/0x10B, with Pool tracking: %s', (name, args) => {
-    for (const checksQuota of [true, false]) {
-      const t = new PoolCaller({ checksQuota });
+    for (const hasPoolTracking of [true, false]) {
+      const t = new PoolCaller({ hasPoolTracking });
       expect(t.callVa(name, ...args)).toBeLessThan(0);
       runDpc(t);
-      if (checksQuota) expect(t.stops(name, ...args)).toEqual([0xc4, 0x10b, 0, 0, 0]);
+      if (hasPoolTracking) expect(t.stops(name, ...args)).toEqual([0xc4, 0x10b, 0, 0, 0]);
       else expect(t.callVa(name, ...args)).toBeLessThan(0);
     }
   });
@@ -204,6 +206,18 @@ describe('a free of a verified driver', () => {
     expect(t.stops('ExFreePoolWithTag', va, tag)).toEqual([0xc4, 0x17, va, nonPagedNx, va]);
     t.call('ExDeleteResourceLite', va);
     t.free(va);
+  });
+
+  it('of an address inside a block is 0xC4/0x16, or 0x13E where Pool tracking knows the block', () => {
+    const t = new PoolCaller();
+    const block = t.allocate(nonPagedNx, 64);
+    expect(t.stops('ExFreePool', vaAdd(block, 16))).toEqual([0xc4, 0x16, 0, vaAdd(block, 16), 0]);
+    new PoolTracking(t.nt, ({ isDriver }) => isDriver);
+    const tracked = t.allocate(nonPagedNx, 64);
+    const inside = vaAdd(tracked, 32);
+    const [code, rule, freed, found, at] = t.stops('ExFreePool', inside);
+    expect([code, rule, freed, found]).toEqual([0xc4, 0x13e, inside, tracked]);
+    expect(t.nt.memory.readVa(at as Va)).toBe(tracked);
   });
 
   it('of an IRP is 0xC4/0x105; IoFreeIrp frees it', () => {

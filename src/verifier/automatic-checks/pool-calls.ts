@@ -4,7 +4,7 @@
  */
 import type { Va } from '../../base/va.ts';
 import { pageSize } from '../../engine/memory/layout.ts';
-import { BugCheck, type BugCheckParameter } from '../../nt/declare/bug-check.ts';
+import { BugCheck } from '../../nt/declare/bug-check.ts';
 import type { Call } from '../../nt/declare/call.ts';
 import { Irql } from '../../nt/declare/nt-routine.ts';
 import { POOL_TAG, POOL_TYPE, PVOID, SIZE_T, ULONG64 } from '../../nt/declare/parameter-types.ts';
@@ -16,6 +16,8 @@ import type { Nt } from '../../nt/nt.ts';
 import { IoType, IRP } from '../../nt/structures/io.ts';
 import { PoolFlag, PoolType } from '../../nt/structures/pool.ts';
 import { BadAddresses } from './bad-addresses.ts';
+import { BlockContents } from './block-contents.ts';
+import { violation } from './violation.ts';
 
 /** What a call asks the pool for. */
 interface Request {
@@ -65,19 +67,23 @@ const irpTag = tagOf('Irp ');
 
 export interface PoolCallOptions {
   readonly isVerified: (image: KernelImage) => boolean;
-  /** The quota rules, which belong to Pool tracking. */
-  readonly checksQuota: boolean;
+  /** The quota rules, and what is known of the address of a block, belong to Pool tracking. */
+  readonly hasPoolTracking: boolean;
+  /** Then an ERESOURCE in freed memory is that option's. */
+  readonly hasMiscellaneousChecks: boolean;
 }
 
 export class PoolCalls {
   private readonly nt: Nt;
   private readonly options: PoolCallOptions;
   private readonly badAddresses: BadAddresses;
+  private readonly contents: BlockContents;
 
   constructor(nt: Nt, options: PoolCallOptions) {
     this.nt = nt;
     this.options = options;
-    this.badAddresses = new BadAddresses(nt);
+    this.badAddresses = new BadAddresses(nt, options.hasPoolTracking);
+    this.contents = new BlockContents(nt, options.hasMiscellaneousChecks);
     for (const [name, read] of Object.entries(allocatingRoutines)) {
       this.before(name, (call) => {
         const request = read(call);
@@ -112,7 +118,7 @@ export class PoolCalls {
     if (mustSucceed && bytes > pageSize) {
       throw violation(0x03, what, 'the driver asked for more than a page of must-succeed pool, which is forbidden');
     }
-    if (request.chargesQuota && this.options.checksQuota) this.checkQuota();
+    if (request.chargesQuota && this.options.hasPoolTracking) this.checkQuota();
     if (tag !== undefined) checkTag(tag, request, call.returnAddress);
   }
 
@@ -129,7 +135,7 @@ export class PoolCalls {
     if (block === undefined) throw this.badAddresses.freed(va);
     this.checkIrp(block);
     this.checkFreeIrql(block);
-    this.checkContents(block);
+    this.contents.check(block);
   }
 
   private checkIrp({ va, family, tag }: PoolBlock): void {
@@ -146,30 +152,6 @@ export class PoolCalls {
       throw violation(0x12, what, 'the driver freed nonpaged pool above DISPATCH_LEVEL');
     }
   }
-
-  private checkContents({ va, bytes, poolType }: PoolBlock): void {
-    const isInside = (at: Va): boolean => at >= va && at < va + bytes;
-    for (const timer of this.nt.timers.all()) {
-      if (isInside(timer))
-        throw violation(0x15, [timer, poolType, va], 'the driver freed pool that holds a timer that is set');
-    }
-    for (const { resource } of this.nt.resources.all()) {
-      if (!isInside(resource)) continue;
-      throw violation(
-        0x17,
-        [resource, poolType, va],
-        'the driver freed pool that holds an ERESOURCE that was not deleted',
-      );
-    }
-  }
-}
-
-function violation(
-  rule: number,
-  [p2, p3, p4]: readonly [BugCheckParameter, BugCheckParameter, BugCheckParameter],
-  summary: string,
-): BugCheck {
-  return new BugCheck(0xc4, [rule, p2, p3, p4], summary);
 }
 
 function checkTag(tag: number, { poolType, bytes }: Request, caller: Va): void {

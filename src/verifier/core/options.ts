@@ -47,6 +47,8 @@ export const verifierOptions: readonly VerifierOption[] = [
 ];
 
 export const PoolTrackingFlag = 0x8;
+/** A part of the option exists: what it checks of pool, lookaside lists and ERESOURCEs. */
+export const MiscellaneousChecksFlag = 0x800;
 
 /** The flags of `/standard`. */
 export const standardFlags = verifierOptions.reduce(

@@ -36,6 +36,7 @@ const droppedByArgument: Readonly<Record<string, number>> = {
 const takenThroughPointer: Readonly<Record<string, number>> = {
   ObReferenceObjectByHandle: 4,
   ObReferenceObjectByHandleWithTag: 5,
+  ExCreateCallback: 0,
   PsLookupProcessByProcessId: 1,
   PsLookupThreadByThreadId: 1,
 };

@@ -39,11 +39,6 @@ export class BlockTrailers {
     view.setInt32(offset + Offset.block + 4, vaHigh(block.va), true);
   }
 
-  /** Where the tracked address of the block stands. */
-  trackedAddressOf(block: PoolBlock): Va {
-    return vaAdd(block.va, block.bytes + Offset.block);
-  }
-
   /** The first byte behind the block that is not what it was; undefined if all are. */
   firstDamage(block: PoolBlock): Va | undefined {
     const { memory } = this.nt;
@@ -70,6 +65,11 @@ export class BlockTrailers {
     const field = vaAdd(trailer, from);
     return new BugCheck(0xc4, [rule, block.va, field, rule === 0x52 ? charged : 0], summary);
   }
+}
+
+/** Where, in the trailer of a block that has one, the block's address stands. */
+export function trackedAddressOf(block: PoolBlock): Va {
+  return vaAdd(block.va, block.bytes + Offset.block);
 }
 
 function chargedWord(block: PoolBlock): number {

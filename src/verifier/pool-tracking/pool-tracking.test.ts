@@ -158,6 +158,7 @@ describe('what kernel routines make for the driver', () => {
     expect(t.live.filter(([kind]) => kind === 'mdl')).toHaveLength(2);
     for (const mdl of [first, second]) t.call('MmProbeAndLockPages', mdl as Va, 0, 0);
     io.irps.complete(irp, 0);
+    io.irps.endOf(irp);
     expect(t.live).toEqual([['pool', 'Test', 64, nonPagedNx]]);
     expect([...t.nt.mdls.outstandingLocks()]).toEqual([]);
   });
