@@ -32,7 +32,7 @@ export interface NtEvents {
   errorLogged: { readonly object: Va; readonly errorCode: number };
   /** A routine that takes steps before it answers gave a driver a reference, which the driver has to drop. */
   referenceGiven: { readonly object: Va; readonly image: KernelImage | undefined };
-  /** A routine dropped a reference of 'referenceGiven' in the driver's place. */
+  /** The kernel took over a reference that a driver had to drop: this driver, or (undefined) whichever has one. */
   referenceReturned: { readonly object: Va; readonly image: KernelImage | undefined };
   threadCreated: { readonly thread: Va };
   threadTerminated: { readonly thread: Va };

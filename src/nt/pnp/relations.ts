@@ -13,6 +13,8 @@ export function readRelations(nt: Nt, status: number, list: Va): readonly Va[] |
   const first = DEVICE_RELATIONS.Objects.at(list);
   const devices: Va[] = [];
   for (let index = 0; index < count; index++) devices.push(nt.memory.readVa(vaAdd(first, index * 8)));
+  // Whichever driver took them, the list's references are the PnP manager's now.
+  for (const object of devices) nt.events.emit('referenceReturned', { object, image: undefined });
   nt.pool.freeAny(list);
   return devices;
 }

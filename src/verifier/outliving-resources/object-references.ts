@@ -64,7 +64,10 @@ export class ObjectReferences {
     nt.events.on('referenceGiven', ({ object, image }) => {
       if (image !== undefined) this.take(image, object);
     });
-    nt.events.on('referenceReturned', ({ object, image }) => this.drop(image?.index ?? 0, object));
+    nt.events.on('referenceReturned', ({ object, image }) => {
+      const holder = image === undefined ? this.holderOf(object) : image.index;
+      if (holder !== undefined) this.drop(holder, object);
+    });
     for (const [name, index] of Object.entries(takenThroughPointer)) {
       this.after(name, (image, call) => this.take(image, nt.memory.readVa(argument(call, index))));
     }
@@ -98,6 +101,11 @@ export class ObjectReferences {
     const stacks = [...(this.held.get(key)?.stacks ?? []), this.nt.currentStack()];
     const objectName = record.name === undefined ? record.type : `${record.type} ${record.name}`;
     this.held.set(key, { imageIndex, object, objectName, stacks });
+  }
+
+  private holderOf(object: Va): number | undefined {
+    for (const held of this.held.values()) if (held.object === object) return held.imageIndex;
+    return undefined;
   }
 
   private drop(imageIndex: number, object: Va): void {
