@@ -7,7 +7,12 @@ const plug = (serial) => `ioctl 0x2A24C0 in=${le(serial, 4)}`;
 const unplug = (serial) => `ioctl 0x2A24C4 in=${le(serial, 4)}`;
 /** Serial numbers of the children, all of them started. */
 const list = (...serials) =>
-  step('ioctl 0x2A24C8 out=64', SUCCESS, serials.length * 8, serials.map((serial) => le(serial, 4) + le(1, 4)).join(''));
+  step(
+    'ioctl 0x2A24C8 out=64',
+    SUCCESS,
+    serials.length * 8,
+    serials.map((serial) => le(serial, 4) + le(1, 4)).join(''),
+  );
 
 const unplugSteps = (device) => [
   step(`open \\\\.\\${device}`),

@@ -7,7 +7,8 @@ const DATA_ERROR = '0xC000009C';
 /** What the printer has put out: pages, bytes of its language, and the checksum of the last page. */
 function pages(...texts) {
   let checksum = 0;
-  for (const byte of Buffer.from(texts.at(-1), 'latin1')) checksum = (((checksum << 5) | (checksum >>> 27)) ^ byte) >>> 0;
+  for (const byte of Buffer.from(texts.at(-1), 'latin1'))
+    checksum = (((checksum << 5) | (checksum >>> 27)) ^ byte) >>> 0;
   const bytes = texts.reduce((sum, text) => sum + 2 * text.length, 0);
   return le(texts.length, 4) + le(bytes, 4) + le(checksum, 4);
 }
