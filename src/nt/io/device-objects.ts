@@ -108,7 +108,7 @@ export class DeviceObjects {
     return { status: STATUS_SUCCESS, device };
   }
 
-  /** IoDeleteDevice: at once, or when the last file on it is closed. */
+  /** IoDeleteDevice: at once, or when the last file on it is closed and nothing is attached to it any more. */
   delete(device: Va): undefined {
     const record = this.devices.get(device);
     if (record === undefined || record.isDeletePending) {
@@ -120,7 +120,7 @@ export class DeviceObjects {
     }
     this.nt.objects.makeTemporary(device);
     this.devices.set(device, { ...record, isDeletePending: true });
-    if (DEVICE_OBJECT.ReferenceCount.get(this.nt.memory, device) <= 0) this.free(device);
+    this.freeIfUnused(device);
     return undefined;
   }
 
@@ -129,7 +129,16 @@ export class DeviceObjects {
     const { memory } = this.nt;
     const count = DEVICE_OBJECT.ReferenceCount.get(memory, device) + by;
     DEVICE_OBJECT.ReferenceCount.set(memory, device, count);
-    if (count <= 0 && this.devices.get(device)?.isDeletePending === true) this.free(device);
+    this.freeIfUnused(device);
+  }
+
+  /** A device that was deleted goes when no file is open on it and no device is attached to it. */
+  private freeIfUnused(device: Va): void {
+    const { memory } = this.nt;
+    const record = this.devices.get(device);
+    if (record?.isDeletePending !== true || record.isUnlinked === true) return;
+    if (DEVICE_OBJECT.ReferenceCount.get(memory, device) > 0) return;
+    if (DEVICE_OBJECT.AttachedDevice.get(memory, device) === nullVa) this.free(device);
   }
 
   /** Nothing is open on it any more: it leaves its driver; its memory stays as long as somebody holds a reference. */
@@ -200,6 +209,7 @@ export class DeviceObjects {
       DEVOBJ_EXTENSION.AttachedTo.set(memory, DEVICE_OBJECT.DeviceObjectExtension.get(memory, above), nullVa);
     }
     DEVICE_OBJECT.AttachedDevice.set(memory, target, nullVa);
+    this.freeIfUnused(target);
     return undefined;
   }
 
