@@ -3,11 +3,16 @@
 import { cmKeyServices } from './cm/key-services.ts';
 import { cmRegistry } from './cm/registry-exports.ts';
 import type { KernelComponent } from './declare/nt-routine.ts';
+import { etwProviders } from './etw/provider-exports.ts';
+import { exCallbackInternals, exCallbacks } from './ex/callback-exports.ts';
 import { exFastMutexes } from './ex/fast-mutex-exports.ts';
 import { exInterlockedLists } from './ex/interlocked-list-exports.ts';
 import { exLookasideInternals, exLookasides } from './ex/lookaside-exports.ts';
 import { exPool } from './ex/pool-exports.ts';
+import { exPushLocks } from './ex/push-lock-exports.ts';
 import { exResources, exRundown } from './ex/resource-exports.ts';
+import { exSystemInformation } from './ex/system-information-exports.ts';
+import { exTimerInternals, exTimers } from './ex/timer-exports.ts';
 import { exWorkerInternals } from './ex/work-queue.ts';
 import { fileSystemDriver } from './fs/file-system-driver.ts';
 import { halBuses } from './hal/bus-exports.ts';
@@ -25,6 +30,7 @@ import { ioIrpCreation, ioIrpCreationInternals } from './io/irp-creation-exports
 import { ioIrpInternals, ioIrps } from './io/irp-exports.ts';
 import { ioLibraryLoading } from './io/library-loading.ts';
 import { ioRemoveLocks } from './io/remove-lock-exports.ts';
+import { ioShareAccess } from './io/share-access-exports.ts';
 import { ioStartIo } from './io/start-io-exports.ts';
 import { ioServiceInternals, ioSystemServices } from './io/system-services.ts';
 import { ioWorkItemInternals, ioWorkItems } from './io/work-item-exports.ts';
@@ -32,14 +38,18 @@ import { kdBugCheck } from './kd/bug-check-exports.ts';
 import { kdDebugPrint } from './kd/debug-print.ts';
 import { keApcs } from './ke/apc-exports.ts';
 import { keApcInternals } from './ke/apcs.ts';
+import { keBroadcasts } from './ke/broadcast-exports.ts';
+import { keBugCheckCallbacks } from './ke/bug-check-callback-exports.ts';
 import { keEvents } from './ke/event-exports.ts';
 import { keInterruptInternals } from './ke/interrupts.ts';
 import { keIrql } from './ke/irql-exports.ts';
 import { keMutexes } from './ke/mutex-exports.ts';
 import { kePriorities } from './ke/priority-exports.ts';
 import { keProcessors } from './ke/processor-exports.ts';
+import { keQueues } from './ke/queue-exports.ts';
 import { keThreadInternals } from './ke/scheduler.ts';
 import { keSpinLocks } from './ke/spin-lock-exports.ts';
+import { keStackCallouts } from './ke/stack-callout-exports.ts';
 import { keTime } from './ke/time-exports.ts';
 import { keDpcs, keTimers } from './ke/timer-exports.ts';
 import { keWaits } from './ke/wait-exports.ts';
@@ -50,8 +60,11 @@ import { mmMappingAddresses } from './mm/mapping-addresses.ts';
 import { ioMdls, mmMdls } from './mm/mdl-exports.ts';
 import { mmPageAllocations } from './mm/page-allocation-exports.ts';
 import { mmPhysicalMemory } from './mm/physical-exports.ts';
+import { mmSections } from './mm/section-exports.ts';
 import { mmSystemRoutines } from './mm/system-routines.ts';
 import { obEventServices } from './ob/event-services.ts';
+import { obFilterCallbacks } from './ob/filter-callback-exports.ts';
+import { obNamespace } from './ob/namespace-exports.ts';
 import { obObjects } from './ob/object-exports.ts';
 import { pnpBusInterface } from './pnp/bus-interface.ts';
 import { pnpDeviceActions } from './pnp/device-actions.ts';
@@ -62,23 +75,28 @@ import { pnpRootBus } from './pnp/root-bus.ts';
 import { poInternals, poPower } from './po/power-exports.ts';
 import { poRegistrationInternals, poRegistrations } from './po/registration-exports.ts';
 import { poSystemPower } from './po/system-power.ts';
+import { psNotifications } from './ps/notify-exports.ts';
 import { psThreadEnd } from './ps/thread-end.ts';
 import { psInternals, psThreads } from './ps/thread-exports.ts';
 import { rtlAcls } from './rtl/acl-exports.ts';
+import { rtlAddressTexts } from './rtl/address-text-exports.ts';
 import { rtlArithmetic } from './rtl/arithmetic.ts';
 import { rtlBitmaps } from './rtl/bitmap-exports.ts';
 import { crtStrings } from './rtl/c-string-exports.ts';
 import { rtlCodePages } from './rtl/code-page-exports.ts';
 import { exceptionDispatching } from './rtl/dispatch-exception.ts';
 import { rtlExceptions } from './rtl/exception-exports.ts';
+import { rtlGenericTables } from './rtl/generic-table-exports.ts';
 import { rtlGuid } from './rtl/guid.ts';
 import { rtlMemory } from './rtl/memory.ts';
+import { rtlNames } from './rtl/name-exports.ts';
 import { rtlNumberText } from './rtl/number-text.ts';
 import { crtPrintf } from './rtl/printf.ts';
 import { rtlProbes } from './rtl/probe.ts';
 import { rtlSecurityDescriptors } from './rtl/security-descriptor-exports.ts';
 import { rtlSids } from './rtl/sid-exports.ts';
 import { rtlSpecificHandler } from './rtl/specific-handler.ts';
+import { rtlSplayTrees } from './rtl/splay-exports.ts';
 import { rtlStringConversion } from './rtl/string-conversion-exports.ts';
 import { rtlStrings } from './rtl/string-exports.ts';
 import { rtlTime } from './rtl/time.ts';
@@ -186,6 +204,20 @@ export const kernelComponents: readonly KernelComponent[] = [
   fileSystemDriver,
   ioFileServices,
   ioInformationServices,
+  mmSections,
+  exCallbacks,
+  exCallbackInternals,
+  psNotifications,
+  obFilterCallbacks,
+  keBugCheckCallbacks,
+  etwProviders,
+  ioShareAccess,
+  obNamespace,
+  exSystemInformation,
+  rtlGenericTables,
+  rtlSplayTrees,
+  rtlNames,
+  rtlAddressTexts,
   seTokens,
   seSubjectContexts,
   seDescriptors,
@@ -193,4 +225,10 @@ export const kernelComponents: readonly KernelComponent[] = [
   keApcInternals,
   ioIrpCompletion,
   psThreadEnd,
+  keQueues,
+  keStackCallouts,
+  keBroadcasts,
+  exPushLocks,
+  exTimerInternals,
+  exTimers,
 ];

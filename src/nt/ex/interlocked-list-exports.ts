@@ -1,10 +1,10 @@
 /** Lists that routines of the executive guard: doubly linked, singly linked, and sequenced (SLIST_HEADER). */
 import { nullVa, type Va, vaAdd, vaFromU64, vaLow, vaToU64 } from '../../base/va.ts';
-import { BugCheck } from '../declare/bug-check.ts';
 import { anyIrql } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { type Outcome, raise } from '../declare/outcome.ts';
 import { LARGE_INTEGER, pointerTo, ULONG } from '../declare/parameter-types.ts';
+import { checkForward, insertBetween, removeHead } from '../ke/lists.ts';
 import { withLock } from '../ke/spin-locks.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_DATATYPE_MISALIGNMENT } from '../ntstatus.ts';
@@ -15,39 +15,6 @@ const plist = pointerTo('LIST_ENTRY');
 const psingle = pointerTo('SINGLE_LIST_ENTRY');
 const pslist = pointerTo('SLIST_HEADER');
 const pentry = pointerTo('SLIST_ENTRY');
-
-const corrupt = (): BugCheck =>
-  new BugCheck(0x139, [3, 0, 0, 0], 'a list entry is corrupt: its neighbour does not point back at it');
-
-/** What the list macros check too: neighbours point at each other. */
-function checkLinks(nt: Nt, entry: Va, next: Va): void {
-  if (LIST_ENTRY.Blink.get(nt.memory, next) !== entry) throw corrupt();
-}
-
-function checkForward(nt: Nt, entry: Va, next: Va): void {
-  if (LIST_ENTRY.Flink.get(nt.memory, entry) !== next) throw corrupt();
-}
-
-/** Inserts between two neighbours. */
-function insertBetween(nt: Nt, before: Va, after: Va, entry: Va): void {
-  checkLinks(nt, before, after);
-  LIST_ENTRY.Flink.set(nt.memory, entry, after);
-  LIST_ENTRY.Blink.set(nt.memory, entry, before);
-  LIST_ENTRY.Blink.set(nt.memory, after, entry);
-  LIST_ENTRY.Flink.set(nt.memory, before, entry);
-}
-
-function removeHead(nt: Nt, head: Va): Va {
-  const { memory } = nt;
-  const entry = LIST_ENTRY.Flink.get(memory, head);
-  if (entry === head) return nullVa;
-  const next = LIST_ENTRY.Flink.get(memory, entry);
-  checkLinks(nt, head, entry);
-  checkLinks(nt, entry, next);
-  LIST_ENTRY.Flink.set(memory, head, next);
-  LIST_ENTRY.Blink.set(memory, next, head);
-  return entry;
-}
 
 // ---- SLIST_HEADER, x64: depth in bits 0-15, sequence in 16-63 of the first half; first entry in bits 4-63 of the second.
 

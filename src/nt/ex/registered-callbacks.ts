@@ -20,7 +20,8 @@ export type CallbackKind =
   | 'logon-session'
   | 'file-system'
   | 'etw'
-  | 'wmi';
+  | 'wmi'
+  | 'processor';
 
 export interface RegisteredCallback extends Holder {
   /** Handle that the driver gets, where the kernel makes it up. */

@@ -110,6 +110,7 @@ export class Dispatcher {
         DISPATCHER_HEADER.SignalState.set(memory, object, 0);
         return false;
       case DispatcherType.Semaphore:
+      case DispatcherType.Queue:
         DISPATCHER_HEADER.SignalState.set(memory, object, state - 1);
         return false;
       case DispatcherType.Mutant: {

@@ -6,7 +6,6 @@ import { assert } from '../../base/errors.ts';
 import type { StoreCell, StoreMap } from '../../base/store.ts';
 import { nullVa, type Va, vaAdd, vaInRange } from '../../base/va.ts';
 import { Gpr } from '../../engine/cpu/state.ts';
-import { Access, pageSize } from '../../engine/memory/layout.ts';
 import { AddressMap } from '../address-map.ts';
 import { BugCheck } from '../declare/bug-check.ts';
 import { Irql, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
@@ -20,10 +19,10 @@ import { setIrql } from './irql.ts';
 import { ReadyQueue } from './ready-queue.ts';
 import { loadContext, saveContext } from './saved-context.ts';
 import { lowRealtimePriority, normalPriority, type Thread, type ThreadState, type ThreadWait } from './thread.ts';
+import { cutStack, extendStack, freeStack, makeStack, stackPages } from './thread-stack.ts';
 
-const stackPages = 6;
 const kthreadBytes = 0x900;
-const maximumThreads = 4096;
+const maximumThreads = 2048;
 /** Stack, KTHREAD, and something left for what the thread does. */
 const framesOfThread = stackPages + 16;
 
@@ -62,9 +61,13 @@ export class Scheduler {
     this.systemThread_.value = this.create(systemProcess, true).kthread;
     this.requester_.value = this.create(requesterProcess, false).kthread;
     this.setCurrent(nullVa);
-    const { start, sizeBytes } = AddressMap.user;
-    this.nt.memory.hidesUserPage = (va) =>
-      this.hasRunningThread && this.currentThread.process !== requesterProcess && vaInRange(va, start, sizeBytes);
+    const { user, systemProcessUser } = AddressMap;
+    this.nt.memory.hidesUserPage = (va) => {
+      if (!this.hasRunningThread) return false;
+      const { process } = this.currentThread;
+      if (process !== requesterProcess && vaInRange(va, user.start, user.sizeBytes)) return true;
+      return process !== systemProcess && vaInRange(va, systemProcessUser.start, systemProcessUser.sizeBytes);
+    };
   }
 
   get systemThread(): Va {
@@ -117,17 +120,6 @@ export class Scheduler {
   create(process: Va, isSystem: boolean, creator = kernelHolder, priority = normalPriority): Thread {
     const { nt } = this;
     const kthread = nt.pool.allocateKernel(kthreadBytes, 'Thre');
-    const region = AddressMap.kernelStacks;
-    const low = nt.addressSpace.reserve(region, stackPages + 1);
-    assert(low !== undefined, 'kernel stacks are used up');
-    // The page below stays unmapped: the guard page.
-    const limit = vaAdd(low, pageSize);
-    for (let index = 0; index < stackPages; index++) {
-      const frame = nt.memory.allocateFrame();
-      if (frame === undefined) throw new BugCheck(0x4d, [0, 0, 0, 0], 'the emulated machine has no memory left');
-      nt.memory.frameBytes(frame).fill(0x81 + (nt.random.u32() % 0x7d));
-      nt.memory.mapPage(vaAdd(limit, index * pageSize), frame, Access.Read | Access.Write);
-    }
     const id = this.nextId.value;
     this.nextId.value = id + 4;
     nt.dispatcher.initialise(kthread, DispatcherType.Thread, 6, 0);
@@ -137,8 +129,7 @@ export class Scheduler {
       process,
       isSystem,
       creator,
-      stackLimit: limit,
-      stackBase: vaAdd(limit, stackPages * pageSize),
+      ...makeStack(nt),
       state: 'idle',
       context: undefined,
       wait: undefined,
@@ -154,6 +145,21 @@ export class Scheduler {
     this.threads.set(kthread, thread);
     nt.objects.create(kthread, 'Thread', undefined);
     return thread;
+  }
+
+  /** Sees to it that the running thread has so many bytes of stack; false if memory is short. */
+  growStack(bytes: number): boolean {
+    const { kthread, stackBase, stackLimit } = this.currentThread;
+    const limit = extendStack(this.nt, { stackBase, stackLimit }, vaAdd(this.nt.cpu.state.gprVa(Gpr.Rsp), -bytes));
+    if (limit !== undefined) this.update(kthread, { stackLimit: limit });
+    return limit !== undefined;
+  }
+
+  /** Back to where the stack ended before. */
+  shrinkStack(limit: Va): void {
+    const { kthread, stackLimit } = this.currentThread;
+    cutStack(this.nt, stackLimit, limit);
+    this.update(kthread, { stackLimit: limit });
   }
 
   /** A thread that ended and has no references left. */
@@ -218,8 +224,7 @@ export class Scheduler {
     setIrql(this.nt, Irql.PASSIVE);
     this.nt.dispatcher.signal(kthread, 1);
     this.nt.events.emit('threadTerminated', { thread: kthread });
-    const { stackLimit } = this.thread(kthread);
-    this.nt.addressSpace.free(AddressMap.kernelStacks, vaAdd(stackLimit, -pageSize), stackPages + 1);
+    freeStack(this.nt, this.thread(kthread).stackBase);
     // The reference that a thread has to itself while it runs.
     releaseObject(this.nt, kthread);
   }

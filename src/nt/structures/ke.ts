@@ -18,6 +18,7 @@ export const DispatcherType = {
   EventSynchronization: 1,
   Mutant: 2,
   Process: 3,
+  Queue: 4,
   Semaphore: 5,
   Thread: 6,
   TimerNotification: 8,
@@ -73,6 +74,14 @@ export const KAPC = struct('_KAPC', {
   Inserted: u8,
 });
 
+export const KQUEUE = struct('_KQUEUE', {
+  Header: bytes(DISPATCHER_HEADER.sizeBytes, 8),
+  EntryListHead: bytes(16, 8),
+  CurrentCount: u32,
+  MaximumCount: u32,
+  ThreadListHead: bytes(16, 8),
+});
+
 /** KLOCK_QUEUE_HANDLE: an in-stack queued spin lock's place in the queue. */
 export const KLOCK_QUEUE_HANDLE = struct('_KLOCK_QUEUE_HANDLE', { Next: pointer, Lock: pointer, OldIrql: u8 });
 
@@ -98,6 +107,13 @@ export const KDEVICE_QUEUE_ENTRY = struct('_KDEVICE_QUEUE_ENTRY', {
 });
 
 export const PROCESSOR_NUMBER = struct('_PROCESSOR_NUMBER', { Group: u16, Number: u8, Reserved: u8 });
+
+export const KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT = struct('_KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT', {
+  State: u32,
+  NtNumber: u32,
+  Status: u32,
+  ProcNumber: bytes(4, 2),
+});
 
 export const GROUP_AFFINITY = struct('_GROUP_AFFINITY', { Mask: u64, Group: u16, Reserved: placed(0x0a, bytes(6, 2)) });
 

@@ -41,7 +41,9 @@ export type LeakKind =
   | 'mapping'
   | 'thread'
   | 'lookaside'
+  | 'timer'
   | 'registry-callback'
+  | 'error-log-entry'
   | 'callback';
 
 /** All blocks of one kind, tag and pool type that one call stack left behind. */

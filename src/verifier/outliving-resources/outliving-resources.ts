@@ -21,6 +21,7 @@ export type ResourceKind =
   | 'mapping'
   | 'thread'
   | 'lookaside'
+  | 'timer'
   | 'registry-callback'
   | 'callback';
 
@@ -52,7 +53,9 @@ export class OutlivingResources {
       ...this.threads(image),
       ...this.memory(image),
       ...this.lookasideLists(image),
+      ...this.timers(image),
       ...this.registryCallbacks(image),
+      ...this.errorLogEntries(image),
       ...this.callbacks(image),
     ];
   }
@@ -152,6 +155,13 @@ export class OutlivingResources {
       .map(({ list, tag, stack }) => ({ kind: 'lookaside', name: tagText(tag), address: list, bytes: 0, stack }));
   }
 
+  /** Timers of ExAllocateTimer that were not deleted. */
+  private timers({ index }: KernelImage): OutlivingResource[] {
+    return [...this.nt.executiveTimers.all()]
+      .filter(({ imageIndex }) => imageIndex === index)
+      .map(({ timer, stack }) => ({ kind: 'timer', name: undefined, address: timer, bytes: 0, stack }));
+  }
+
   /** Routines of the driver that the kernel would still call. */
   private callbacks({ index }: KernelImage): OutlivingResource[] {
     return [...this.nt.callbacks.all()]
@@ -163,6 +173,12 @@ export class OutlivingResources {
         bytes: 0,
         stack,
       }));
+  }
+
+  private errorLogEntries({ index }: KernelImage): OutlivingResource[] {
+    return [...this.nt.io.registrations.pendingErrorLogEntries]
+      .filter(({ imageIndex }) => imageIndex === index)
+      .map(({ entry, bytes, stack }) => ({ kind: 'error-log-entry', name: undefined, address: entry, bytes, stack }));
   }
 
   private registryCallbacks({ index }: KernelImage): OutlivingResource[] {

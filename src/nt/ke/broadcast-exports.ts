@@ -1,0 +1,111 @@
+/** What runs on every processor, of which there is one: interprocessor calls, and DPCs for all. */
+import { nullVa } from '../../base/va.ts';
+import { anyIrql, dispatchOnly, passiveOnly, upToApc } from '../declare/irql-ranges.ts';
+import { Irql, ntExports, ntRoutine } from '../declare/nt-routine.ts';
+import { callGuest, unsupported } from '../declare/outcome.ts';
+import { PVOID, pointerTo, ULONG, ULONG64 } from '../declare/parameter-types.ts';
+import { holderOf } from '../mm/holder.ts';
+import { KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT } from '../structures/ke.ts';
+import { setIrql } from './irql.ts';
+
+/** KE_PROCESSOR_CHANGE_ADD_EXISTING */
+const addExisting = 1;
+/** KE_PROCESSOR_CHANGE_NOTIFY_STATE */
+const addCompleteNotify = 1;
+
+export const keBroadcasts = ntExports('ntoskrnl.exe', {
+  KeIpiGenericCall: ntRoutine({
+    doc: 'wdm.h; nf-wdm-keipigenericcall',
+    irql: anyIrql,
+    params: { BroadcastFunction: PVOID, Context: ULONG64 },
+    returns: 'ULONG64',
+    body: (nt, { BroadcastFunction, Context }) => {
+      const { irql } = nt.cpu.state;
+      setIrql(nt, Irql.IPI);
+      return callGuest(BroadcastFunction, [Context], 'routineReturned', [irql]);
+    },
+    resume: {
+      routineReturned: (nt, call) => {
+        setIrql(nt, call.word(0));
+        return nt.cpu.state.gpr(0);
+      },
+    },
+  }),
+  /** The DPC runs here at DISPATCH_LEVEL, with the arguments that it hands to the two routines below. */
+  KeGenericCallDpc: ntRoutine({
+    doc: 'ntoskrnl.exe; runs a DPC routine on every processor and waits for it',
+    irql: upToApc,
+    params: { Routine: PVOID, Context: ULONG64 },
+    returns: 'VOID',
+    body: (nt, { Routine, Context }) => {
+      const { irql } = nt.cpu.state;
+      // SystemArgument1 counts the processors, SystemArgument2 stands for their barrier.
+      const counts = nt.pool.allocateKernel(0x40, 'KeDp');
+      nt.memory.writeU32(counts, 1);
+      setIrql(nt, Irql.DISPATCH);
+      const args = [counts + 0x10, Context, counts, counts + 8];
+      return callGuest(Routine, args, 'routineReturned', [irql, counts]);
+    },
+    resume: {
+      routineReturned: (nt, call) => {
+        nt.pool.freeKernel(call.va(1));
+        setIrql(nt, call.word(0));
+        return undefined;
+      },
+    },
+  }),
+  KeSignalCallDpcDone: ntRoutine({
+    doc: 'ntoskrnl.exe; the end of a routine of KeGenericCallDpc',
+    irql: dispatchOnly,
+    params: { SystemArgument1: pointerTo('LONG') },
+    returns: 'VOID',
+    body: ({ memory }, { SystemArgument1 }) => {
+      memory.writeU32(SystemArgument1, (memory.readU32(SystemArgument1) - 1) >>> 0);
+    },
+  }),
+  /** TRUE on the one processor that is to do what has to be done once. */
+  KeSignalCallDpcSynchronize: ntRoutine({
+    doc: 'ntoskrnl.exe; the processors wait for each other in a routine of KeGenericCallDpc',
+    irql: dispatchOnly,
+    params: { SystemArgument2: PVOID },
+    returns: 'BOOLEAN',
+    body: () => true,
+  }),
+  /** With KE_PROCESSOR_CHANGE_ADD_EXISTING the routine is told of the processor that there is. No other ever comes. */
+  KeRegisterProcessorChangeCallback: ntRoutine({
+    doc: 'wdm.h; nf-wdm-keregisterprocessorchangecallback',
+    irql: passiveOnly,
+    params: { CallbackFunction: PVOID, CallbackContext: ULONG64, Flags: ULONG },
+    returns: 'PVOID',
+    body: (nt, { CallbackFunction, CallbackContext, Flags }, call) => {
+      const registration = nt.pool.allocateKernel(0x10, 'KePc');
+      const registrar = 'KeRegisterProcessorChangeCallback';
+      const callback = { kind: 'processor', routine: CallbackFunction, context: nullVa, registrar } as const;
+      nt.callbacks.add({ ...callback, subject: registration, ...holderOf(nt, call) });
+      if ((Flags & addExisting) === 0) return registration;
+      const change = nt.pool.allocateKernel(KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT.sizeBytes + 8, 'KePc');
+      const status = change + KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT.sizeBytes;
+      KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT.State.set(nt.memory, change, addCompleteNotify);
+      return callGuest(CallbackFunction, [CallbackContext, change, status], 'told', [registration, change]);
+    },
+    resume: {
+      told: (nt, call) => {
+        nt.pool.freeKernel(call.va(1));
+        return call.va(0);
+      },
+    },
+  }),
+  KeDeregisterProcessorChangeCallback: ntRoutine({
+    doc: 'wdm.h; nf-wdm-kederegisterprocessorchangecallback',
+    irql: passiveOnly,
+    params: { CallbackHandle: PVOID },
+    returns: 'VOID',
+    body: (nt, { CallbackHandle }) => {
+      const found = nt.callbacks.find('processor', ({ subject }) => subject === CallbackHandle);
+      if (found === undefined) return unsupported('KeDeregisterProcessorChangeCallback of what is not registered');
+      nt.callbacks.remove(found.id);
+      nt.pool.freeKernel(CallbackHandle);
+      return undefined;
+    },
+  }),
+});
