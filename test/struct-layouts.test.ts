@@ -108,6 +108,7 @@ const differences: Readonly<Record<string, string>> = {
   '_DEVICE_OBJECT.(size)':
     'aligned to 16 on Windows (DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT)); mingw leaves that out',
   '_DEVOBJ_EXTENSION.(size)': "the headers stop behind DeviceObject; the rest is the I/O manager's own",
+  '_DEVOBJ_EXTENSION.ExtensionFlags': 'not in the headers; from the public symbols of the kernel',
   '_DEVOBJ_EXTENSION.AttachedTo': 'not in the headers; from the public symbols of the kernel',
   '_DEVICE_CAPABILITIES.Flags': 'bit fields in the headers',
   '_DISPATCHER_HEADER.Reserved1': 'bit fields in the headers',
