@@ -45,6 +45,7 @@ export const OBJECT_NAME_COLLISION = '0xC0000035';
 export const OBJECT_NAME_EXISTS = '0x40000000';
 export const OBJECT_NAME_INVALID = '0xC0000033';
 export const OBJECT_TYPE_MISMATCH = '0xC0000024';
+export const ACCESS_DENIED = '0xC0000022';
 export const SUCCESS = '0x00000000';
 export const TIMEOUT = '0x00000102';
 
