@@ -7,6 +7,7 @@ import { anyIrql, passiveOnly, upToDispatch } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { ACCESS_MASK, PVOID, pointerTo, UCHAR, ULONG } from '../declare/parameter-types.ts';
+import { holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { ntSuccess, STATUS_INSUFFICIENT_RESOURCES, STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS } from '../ntstatus.ts';
 import { referenceObject, releaseObject, releaseObjectLater } from '../ob/references.ts';
@@ -228,7 +229,8 @@ export const ioDeviceStacks = ntExports('ntoskrnl.exe', {
     irql: upToDispatch,
     params: { IoObject: PVOID, EntrySize: UCHAR },
     returns: 'PVOID',
-    body: (nt, { IoObject, EntrySize }) => nt.io.registrations.allocateErrorLogEntry(IoObject, EntrySize),
+    body: (nt, { IoObject, EntrySize }, call) =>
+      nt.io.registrations.allocateErrorLogEntry(IoObject, EntrySize, holderOf(nt, call)),
   }),
   IoWriteErrorLogEntry: ntRoutine({
     doc: 'wdm.h; nf-wdm-iowriteerrorlogentry',

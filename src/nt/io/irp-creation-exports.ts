@@ -7,8 +7,9 @@ import { ntExports, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, type Outcome, unsupported } from '../declare/outcome.ts';
 import { BOOLEAN, CCHAR, NTSTATUS, PVOID, pointerTo, ULONG, USHORT } from '../declare/parameter-types.ts';
 import { tagOf } from '../ex/pool.ts';
+import { holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
-import { STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING } from '../ntstatus.ts';
+import { STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, STATUS_SUCCESS } from '../ntstatus.ts';
 import {
   DEVICE_OBJECT,
   DeviceFlag,
@@ -52,10 +53,14 @@ function addFlags(nt: Nt, irp: Va, flags: number): void {
   IRP.Flags.set(nt.memory, irp, IRP.Flags.get(nt.memory, irp) | flags);
 }
 
-/** False if the buffer cannot be locked. */
-function attachMdl(nt: Nt, irp: Va, buffer: Va, bytes: number, isWrite: boolean): boolean {
-  const mdl = nt.mdls.createLocked(buffer, bytes, isWrite, 0);
+/** An MDL in the driver's name, with its pages locked. False if there is no memory, or the buffer cannot be locked. */
+function attachMdl(nt: Nt, irp: Va, buffer: Va, bytes: number, isWrite: boolean, call: Call): boolean {
+  const mdl = nt.mdls.allocate(buffer, bytes, nullVa, false, call);
   if (mdl === undefined) return false;
+  if (nt.mdls.locks.lock(mdl, 'kernel', isWrite, holderOf(nt, call)) !== STATUS_SUCCESS) {
+    nt.mdls.free(mdl, undefined);
+    return false;
+  }
   IRP.MdlAddress.set(nt.memory, irp, mdl);
   return true;
 }
@@ -114,7 +119,7 @@ function attachControlBuffers(nt: Nt, irp: Va, location: Va, args: Control, call
     return true;
   }
   // IN_DIRECT reads from the second buffer, OUT_DIRECT writes to it.
-  return OutputBuffer === nullVa || attachMdl(nt, irp, OutputBuffer, OutputBufferLength, method === 2);
+  return OutputBuffer === nullVa || attachMdl(nt, irp, OutputBuffer, OutputBufferLength, method === 2, call);
 }
 
 interface Transfer {
@@ -152,7 +157,7 @@ function attachTransferBuffer(nt: Nt, irp: Va, isRead: boolean, args: Transfer, 
     if (isRead) addFlags(nt, irp, IrpFlag.InputOperation);
     return attachSystemBuffer(nt, irp, args.Length, args.Buffer, isRead ? 0 : args.Length, call);
   }
-  if ((flags & DeviceFlag.DirectIo) !== 0) return attachMdl(nt, irp, args.Buffer, args.Length, isRead);
+  if ((flags & DeviceFlag.DirectIo) !== 0) return attachMdl(nt, irp, args.Buffer, args.Length, isRead, call);
   IRP.UserBuffer.set(nt.memory, irp, args.Buffer);
   return true;
 }

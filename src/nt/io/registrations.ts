@@ -1,6 +1,7 @@
 /** What drivers leave with the I/O manager: driver object extensions, shutdown notifications, error log entries. */
 import type { StoreCell, StoreMap } from '../../base/store.ts';
 import { nullVa, type Va } from '../../base/va.ts';
+import type { Holder } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { referenceObject, releaseObjectLater } from '../ob/references.ts';
 import { DEVICE_OBJECT, IoType } from '../structures/io.ts';
@@ -17,6 +18,13 @@ export interface ShutdownNotification {
   readonly isLastChance: boolean;
 }
 
+/** An entry that was neither written nor freed: it keeps its device or driver from going. */
+export interface ErrorLogEntry extends Holder {
+  readonly entry: Va;
+  readonly bytes: number;
+  readonly object: Va;
+}
+
 /** ERROR_LOG_MAXIMUM_SIZE */
 const largestErrorLogEntry = 0xf0;
 
@@ -24,8 +32,7 @@ export class Registrations {
   private readonly nt: Nt;
   private readonly extensions: StoreCell<readonly DriverExtension[]>;
   private readonly shutdown: StoreCell<readonly ShutdownNotification[]>;
-  /** Object of each error log entry that was allocated and neither written nor freed. */
-  private readonly errorLogEntries: StoreMap<number, Va>;
+  private readonly errorLogEntries: StoreMap<number, ErrorLogEntry>;
 
   constructor(nt: Nt) {
     this.nt = nt;
@@ -76,20 +83,25 @@ export class Registrations {
 
   // ---- the error log
 
+  /** Entries that were neither written nor freed. */
+  get pendingErrorLogEntries(): IterableIterator<ErrorLogEntry> {
+    return this.errorLogEntries.values();
+  }
+
   /** Null for sizes that the log does not take, and for what is neither a device nor a driver by its type field. */
-  allocateErrorLogEntry(object: Va, bytes: number): Va {
+  allocateErrorLogEntry(object: Va, bytes: number, holder: Holder): Va {
     if (bytes < IO_ERROR_LOG_PACKET.sizeBytes || bytes > largestErrorLogEntry) return nullVa;
     const type = object === nullVa ? 0 : DEVICE_OBJECT.Type.get(this.nt.memory, object);
     if (type !== IoType.Device && type !== IoType.Driver) return nullVa;
     referenceObject(this.nt, object);
     const entry = this.nt.pool.allocateKernel(bytes, 'IoEr');
-    this.errorLogEntries.set(entry, object);
+    this.errorLogEntries.set(entry, { entry, bytes, object, ...holder });
     return entry;
   }
 
   /** Written or thrown away: the entry is gone, and its reference to the device or driver with it. */
   finishErrorLogEntry(entry: Va, isWritten: boolean): undefined {
-    const object = this.errorLogEntries.get(entry);
+    const object = this.errorLogEntries.get(entry)?.object;
     if (object === undefined) {
       this.nt.pool.freeAny(entry);
       return;

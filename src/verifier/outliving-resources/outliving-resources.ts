@@ -23,6 +23,7 @@ export type ResourceKind =
   | 'lookaside'
   | 'timer'
   | 'registry-callback'
+  | 'error-log-entry'
   | 'callback';
 
 export interface OutlivingResource {
