@@ -57,6 +57,7 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
     .option('--json <file>', 'write the report as JSON; - is standard output')
     .option('--seed <n>', 'choose another life: contents of fresh memory, order of threads', parseSeed, 1)
     .option('--symbols <path>', 'symbol file or directory; repeatable', collect(String), [])
+    .option('--source <dir>', 'directory with source files, for lines in the report; repeatable', collect(String), [])
     .option(
       '--limit <instructions>',
       'give up after so many instructions without rest',
@@ -72,7 +73,14 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
       finish(
         verifyCommand(
           paths,
-          { ...options, companions: options.companion, steps: options.do, flags, json: options.json },
+          {
+            ...options,
+            companions: options.companion,
+            sources: options.source,
+            steps: options.do,
+            flags,
+            json: options.json,
+          },
           terminal,
         ),
       );
@@ -103,6 +111,7 @@ interface VerifyFlags {
   readonly json?: string;
   readonly seed: number;
   readonly symbols: readonly string[];
+  readonly source: readonly string[];
   readonly limit: number;
 }
 

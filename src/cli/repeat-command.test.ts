@@ -10,14 +10,22 @@ const choice = {
   flags: defaultFlags,
   steps: [],
   symbols: [],
+  sources: [],
   limit: defaultInstructionLimit,
 };
 
 it('says what differs from the defaults, and the seed', () => {
   expect(repeatCommand(choice)).toBe('poolproof a.sys --seed 1');
-  expect(repeatCommand({ ...choice, flags: 0x209bb, limit: 5, symbols: ['s'], steps: ['close', 'wait 1s'] })).toBe(
-    "poolproof a.sys --seed 1 --flags 0x209bb --limit 5 --symbols s --do close --do 'wait 1s'",
-  );
+  expect(
+    repeatCommand({
+      ...choice,
+      flags: 0x209bb,
+      limit: 5,
+      symbols: ['s'],
+      sources: ['src'],
+      steps: ['close', 'wait 1s'],
+    }),
+  ).toBe("poolproof a.sys --seed 1 --flags 0x209bb --limit 5 --symbols s --source src --do close --do 'wait 1s'");
   expect(repeatCommand({ ...choice, paths: ['a.sys', '-x.sys'], companions: ['c.sys'] })).toBe(
     'poolproof a.sys ./-x.sys --seed 1 --companion c.sys',
   );

@@ -9,6 +9,7 @@ export interface RunChoice {
   readonly flags: number;
   readonly steps: readonly string[];
   readonly symbols: readonly string[];
+  readonly sources: readonly string[];
   readonly limit: number;
 }
 
@@ -20,6 +21,7 @@ export function repeatCommand(choice: RunChoice): string {
   if (choice.flags !== defaultFlags) words.push('--flags', `0x${choice.flags.toString(16)}`);
   if (choice.limit !== defaultInstructionLimit) words.push('--limit', String(choice.limit));
   for (const path of choice.symbols) words.push('--symbols', path);
+  for (const path of choice.sources) words.push('--source', path);
   for (const step of choice.steps) words.push('--do', step);
   return words.map(shellQuoted).join(' ');
 }

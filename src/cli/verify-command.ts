@@ -9,6 +9,7 @@ import { verify } from '../run/verify.ts';
 import { type ExitStatus, statusOfVerdict } from './exit-status.ts';
 import { findSymbolFiles, readInputFile } from './input-files.ts';
 import { repeatCommand } from './repeat-command.ts';
+import { SourceFiles } from './source-files.ts';
 import { errorLine, type Terminal, writeJson } from './terminal.ts';
 
 export interface VerifyCommandOptions {
@@ -18,6 +19,8 @@ export interface VerifyCommandOptions {
   readonly seed: number;
   readonly limit: number;
   readonly symbols: readonly string[];
+  /** Folders with source files. */
+  readonly sources: readonly string[];
   readonly json: string | undefined;
 }
 
@@ -49,6 +52,7 @@ function run(paths: readonly string[], options: VerifyCommandOptions, terminal: 
   const read = (path: string): DriverFile => readDriver(path, options.symbols, terminal);
   const companions = options.companions.map(read);
   const drivers = paths.map(read);
+  const sources = new SourceFiles([...paths, ...options.companions], options.sources);
   try {
     return verify({
       drivers,
@@ -57,6 +61,7 @@ function run(paths: readonly string[], options: VerifyCommandOptions, terminal: 
       flags: options.flags,
       seed: options.seed,
       instructionLimit: options.limit,
+      readSource: (file) => sources.find(file),
       now: () => performance.now(),
     });
   } catch (error) {

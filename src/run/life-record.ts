@@ -44,6 +44,7 @@ export class LifeRecord {
 
   change(change: Partial<LifeState>): void {
     this.cell.value = { ...this.cell.value, ...change };
+    if (change.index !== undefined) this.nt.activity.value = change.index;
   }
 
   // ---- the plan

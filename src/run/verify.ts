@@ -2,10 +2,13 @@ import { Machine } from './machine.ts';
 import type { MachineOptions } from './machine-options.ts';
 import { buildReport } from './report/build.ts';
 import type { Report } from './report/report.ts';
+import type { ReadSource } from './report/source-excerpt.ts';
 
 export interface VerifyOptions extends Omit<MachineOptions, 'flagsLiveAtExit'> {
   /** Called with each line that the driver prints. */
   readonly onDebugOutput?: (line: string) => void;
+  /** Gives the text of source files, for the report. */
+  readonly readSource?: ReadSource;
   /** Milliseconds from any start; only `host.durationMs` comes of it, 0 without it. */
   readonly now?: () => number;
 }
@@ -20,7 +23,7 @@ export function verify(options: VerifyOptions): Report {
   let machine = runLife(options, false);
   // Rare: code that passes arithmetic flags across calls. The same life again, with exact flags.
   if (machine.nt.end.value?.kind === 'exact-flags-needed') machine = runLife(options, true);
-  const report = buildReport(machine);
+  const report = buildReport(machine, options.readSource);
   return { ...report, host: { durationMs: Math.round(now() - started) } };
 }
 

@@ -23,14 +23,16 @@ import type {
   Violation,
 } from './report.ts';
 import { siteText } from './site-text.ts';
+import type { ReadSource } from './source-excerpt.ts';
 
-export function buildReport(machine: Machine): Report {
+/** `readSource` gives the text of source files, where the host has them. */
+export function buildReport(machine: Machine, readSource?: ReadSource): Report {
   const { nt, choice, life } = machine;
   const stacks = new CallStackReader(nt, (image) => {
     const driver = machine.drivers.find((one) => one.image.index === image.index);
     return driver && machine.symbolsOf(driver).source;
   });
-  const leaks = leaksOf(machine, stacks);
+  const leaks = leaksOf(machine, stacks, readSource);
   const findings = {
     leaks,
     violations: violations(machine, leaks, stacks),

@@ -7,18 +7,24 @@ import type { AllocationGroup } from '../../verifier/pool-tracking/tracked-alloc
 import type { CallStackReader } from '../call-stack.ts';
 import type { LoadedDriver } from '../loaded-driver.ts';
 import type { Machine } from '../machine.ts';
+import { allocatorOf, stepsOf } from './leak-origin.ts';
 import type { Leak } from './report.ts';
+import { excerptOf, type ReadSource } from './source-excerpt.ts';
 
-/** Of every verified driver, in the order in which they were loaded. */
-export function leaksOf(machine: Machine, stacks: CallStackReader): Leak[] {
+/** Of every verified driver, in the order in which they were loaded; of each what is pool first, oldest first. */
+export function leaksOf(machine: Machine, stacks: CallStackReader, readSource: ReadSource | undefined): Leak[] {
   return machine.verified.flatMap((driver) => {
-    const leaks = [
+    const leaks: readonly LeakInMachine[] = [
       ...poolLeaks(machine, driver, stacks),
       ...resourceLeaks(outlivingResources(machine, driver), stacks),
     ];
-    return machine.drivers.length === 1 ? leaks : leaks.map((leak) => ({ ...leak, driver: driver.file.name }));
+    const of = machine.drivers.length === 1 ? {} : { driver: driver.file.name };
+    return leaks.map((leak) => ({ ...leak, source: excerptOf(leak.site, readSource), ...of }));
   });
 }
+
+/** As far as the machine itself tells it. */
+type LeakInMachine = Omit<Leak, 'source' | 'driver'>;
 
 /** Whether what the driver still holds is leaked: only if the image went, or the check at unload said so. */
 function isUnloaded(machine: Machine, { image, isLibrary }: LoadedDriver): boolean {
@@ -29,14 +35,16 @@ function isUnloaded(machine: Machine, { image, isLibrary }: LoadedDriver): boole
   return state === 'unloaded' || state === 'load-failed' || state === 'unload-deferred';
 }
 
-function poolLeaks(machine: Machine, driver: LoadedDriver, stacks: CallStackReader): Leak[] {
+function poolLeaks(machine: Machine, driver: LoadedDriver, stacks: CallStackReader): LeakInMachine[] {
   const { poolTracking } = machine;
   if (poolTracking === undefined || !isUnloaded(machine, driver)) return [];
-  return poolTracking.allocations.groupsOf(driver.image.index).map((group) => poolLeak(group, stacks));
+  return poolTracking.allocations.groupsOf(driver.image.index).map((group) => poolLeak(group, machine, stacks));
 }
 
-function poolLeak({ oldest, count, bytes }: AllocationGroup, stacks: CallStackReader): Leak {
+function poolLeak(group: AllocationGroup, { life, drivers }: Machine, stacks: CallStackReader): LeakInMachine {
+  const { oldest, count, bytes } = group;
   const stack = stacks.read(oldest.stack);
+  const steps = stepsOf(group, life.state, drivers);
   return {
     kind: oldest.kind,
     tag: tagText(oldest.tag),
@@ -45,6 +53,9 @@ function poolLeak({ oldest, count, bytes }: AllocationGroup, stacks: CallStackRe
     poolType: poolTypeName(oldest.poolType),
     address: hexVa(oldest.va),
     site: stacks.driverSite(stack),
+    allocator: allocatorOf(stack),
+    sinceStep: steps[0] ?? null,
+    steps,
     stack,
     fault: null,
   };
@@ -63,7 +74,7 @@ function outlivingResources(machine: Machine, driver: LoadedDriver): readonly Ou
 }
 
 /** Equal in kind, name and stack is one leak. */
-function resourceLeaks(resources: readonly OutlivingResource[], stacks: CallStackReader): Leak[] {
+function resourceLeaks(resources: readonly OutlivingResource[], stacks: CallStackReader): LeakInMachine[] {
   const groups = new Map<string, OutlivingResource[]>();
   for (const resource of resources) {
     const key = `${resource.kind} ${resource.name} ${resource.stack.join()}`;
@@ -83,6 +94,9 @@ function resourceLeaks(resources: readonly OutlivingResource[], stacks: CallStac
       address: hexVa(first.address),
       ...(first.name === undefined ? {} : { name: first.name }),
       site: stacks.driverSite(stack),
+      allocator: allocatorOf(stack),
+      sinceStep: null,
+      steps: [],
       stack,
       fault: null,
     };

@@ -46,6 +46,27 @@ export type LeakKind =
   | 'error-log-entry'
   | 'callback';
 
+/** What the machine was at: a step of the scenario, or something else in a driver's life. */
+export interface LeakStep {
+  /** The step's place in `scenario.steps`, from 1; null if it is none of them. */
+  readonly step: number | null;
+  /** The step as it was given; or `DriverEntry`, `AddDevice and start`, … */
+  readonly name: string;
+  /** Blocks that were allocated meanwhile and remain. */
+  readonly count: number;
+}
+
+/** Source text around a place. */
+export interface SourceExcerpt {
+  /** Where the file was found. */
+  readonly path: string;
+  readonly line: number;
+  /** Line number of the first of `lines`. */
+  readonly firstLine: number;
+  /** Long ones are cut. */
+  readonly lines: readonly string[];
+}
+
 /** All blocks of one kind, tag and pool type that one call stack left behind. */
 export interface Leak {
   readonly kind: LeakKind;
@@ -63,6 +84,14 @@ export interface Leak {
   readonly name?: string;
   /** Innermost place in the driver. */
   readonly site: Site | null;
+  /** The text there; null if the source file is not at hand. */
+  readonly source: SourceExcerpt | null;
+  /** The kernel's routine that the driver called: `ExAllocatePool2`; null: not known. */
+  readonly allocator: string | null;
+  /** When the first of the blocks came: the first of `steps`; null: not known. */
+  readonly sinceStep: LeakStep | null;
+  /** When the blocks came, in the order of time; empty: not known. */
+  readonly steps: readonly LeakStep[];
   /** Innermost first. */
   readonly stack: readonly Site[];
   readonly fault: null;

@@ -6,9 +6,11 @@ import type {
   CountersReport,
   Leak,
   LeakKind,
+  LeakStep,
   PoolCountersReport,
   Report,
   Site,
+  SourceExcerpt,
   StepReport,
   Verdict,
 } from './report.ts';
@@ -31,6 +33,8 @@ export const plainStyle: TextStyle = {
 const mostFrames = 32;
 /** Characters of a step, which may send much data. */
 const mostStepCharacters = 70;
+/** Further steps of a leak that are named. */
+const mostLeakSteps = 12;
 /** Lines of debug output, likewise. */
 const mostDebugLines = 200;
 /** Bytes of a request's output that are shown. */
@@ -112,9 +116,42 @@ function leakSection({ leaks }: Report, style: TextStyle): string[] {
   for (const leak of leaks) {
     lines.push(`  ${leakLine(leak)}`);
     if (leak.site !== null) lines.push(`    at ${style.strong(siteText(leak.site))}`);
+    if (leak.source !== null) lines.push(...excerptLines(leak.source, '      ', style));
+    lines.push(...originLines(leak).map((line) => `    ${line}`));
     lines.push(...stackLines(leak.stack, '      ', style));
   }
   return lines;
+}
+
+/** `> 95 |     entry = ExAllocatePoolWithTag(…);` with the lines around it. */
+function excerptLines({ line, firstLine, lines }: SourceExcerpt, indent: string, style: TextStyle): string[] {
+  const width = String(firstLine + lines.length - 1).length;
+  return lines.map((text, index) => {
+    const number = firstLine + index;
+    const shown = `${number === line ? '>' : ' '} ${String(number).padStart(width)} | ${printable(text)}`.trimEnd();
+    return `${indent}${number === line ? style.strong(shown) : style.faint(shown)}`;
+  });
+}
+
+/** `by ExAllocatePool2, since step 3: ioctl 0x222040`, and in which other steps. */
+function originLines({ allocator, steps }: Leak): string[] {
+  const [first] = steps;
+  const by = allocator === null ? [] : [`by ${printable(allocator)}`];
+  if (first === undefined) return by;
+  const since = `since ${stepText(first)}`;
+  const others = steps.slice(1);
+  const lines = [[...by, since].join(', ')];
+  if (others.length > 0) {
+    const names = others.slice(0, mostLeakSteps).map((step) => (step.step === null ? step.name : `${step.step}`));
+    const more = others.length > mostLeakSteps ? ` and ${others.length - mostLeakSteps} more` : '';
+    const word = others.every(({ step }) => step !== null) ? (others.length === 1 ? 'step ' : 'steps ') : '';
+    lines.push(`then in ${word}${printable(names.join(', '))}${more}`);
+  }
+  return lines;
+}
+
+function stepText({ step, name }: LeakStep): string {
+  return step === null ? printable(name) : `step ${step}: ${clipped(printable(name))}`;
 }
 
 function leakLine(leak: Leak): string {
@@ -186,7 +223,10 @@ function threadSection({ threads }: Report, style: TextStyle): string[] {
 
 function stepSection({ scenario }: Report, style: TextStyle): string[] {
   if (scenario.steps.length === 0) return [];
-  const texts = scenario.steps.map(({ step }) => clipped(printable(step)));
+  const digits = String(scenario.steps.length).length;
+  const texts = scenario.steps.map(
+    ({ step }, index) => `${String(index + 1).padStart(digits)}  ${clipped(printable(step))}`,
+  );
   const width = Math.max(...texts.map((text) => text.length));
   return [
     style.strong('Steps'),

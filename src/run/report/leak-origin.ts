@@ -1,0 +1,55 @@
+/** Where a leak comes from besides its place in the driver: the routine that allocated, and the steps of the life. */
+
+import type { AllocationGroup } from '../../verifier/pool-tracking/tracked-allocations.ts';
+import type { LifeState } from '../life-state.ts';
+import type { LoadedDriver } from '../loaded-driver.ts';
+import type { LeakStep, Site } from './report.ts';
+
+/** Modules of the kernel, as the debugger has them. */
+const kernelModules = ['nt', 'hal'];
+
+/** The routine of the kernel that the driver called; null if the stack does not show one. */
+export function allocatorOf(stack: readonly Site[]): string | null {
+  const driver = stack.findIndex(({ module }) => !kernelModules.includes(module));
+  const callee = driver < 0 ? undefined : stack[driver - 1];
+  return callee?.function ?? null;
+}
+
+/** The steps in which the blocks of a group were allocated, in the order of time. */
+export function stepsOf(
+  { activities }: AllocationGroup,
+  life: LifeState,
+  drivers: readonly LoadedDriver[],
+): readonly LeakStep[] {
+  return activities.map(({ activity, count }) => ({ ...stepAt(activity, life, drivers), count }));
+}
+
+/** An act of the plan as people know it. Steps have the numbers that they have in the report. */
+function stepAt(
+  index: number,
+  { plan, results }: LifeState,
+  drivers: readonly LoadedDriver[],
+): Omit<LeakStep, 'count'> {
+  const act = plan[index];
+  if (act === undefined) return { step: null, name: 'the end' };
+  if ('text' in act) {
+    const before = plan.slice(0, index).filter((other) => 'text' in other).length;
+    const isNumbered = results[before] === undefined || results[before].text === act.text;
+    return { step: isNumbered ? before + 1 : null, name: act.text };
+  }
+  const of = 'driver' in act && drivers.length > 1 ? ` of ${drivers[act.driver]?.file.name ?? ''}` : '';
+  switch (act.verb) {
+    case 'load':
+      return { step: null, name: `DriverEntry${of}` };
+    case 'final-unload':
+      return { step: null, name: `DriverUnload${of}` };
+    case 'arrival':
+      return { step: null, name: 'AddDevice and start' };
+    case 'departure':
+      return { step: null, name: 'the removal of the device' };
+    case 'aftermath':
+      return { step: null, name: 'what the driver left running' };
+    default:
+      return { step: null, name: 'the end of the process' };
+  }
+}
