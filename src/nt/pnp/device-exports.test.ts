@@ -143,6 +143,33 @@ describe('IoOpenDeviceRegistryKey', () => {
   });
 });
 
+describe('IoOpenDeviceInterfaceRegistryKey', () => {
+  const path = '\\REGISTRY\\MACHINE\\SYSTEM\\ControlSet001\\Control\\DeviceClasses';
+  const id = '{01020304-0506-0708-090a-0b0c0d0e0f10}';
+
+  it.each([
+    ['', '#'],
+    ['left', '#left'],
+  ])('opens the key of an interface with reference "%s"', (reference, name) => {
+    const { nt } = kernel;
+    const string = stringOf('');
+    expect(call('IoRegisterDeviceInterface', pdo, guid, reference === '' ? nullVa : stringOf(reference), string)).toBe(
+      0,
+    );
+    expect(call('IoOpenDeviceInterfaceRegistryKey', string, 0xf003f, block)).toBe(0);
+    const handle = nt.memory.readVa(block);
+    const { key } = nt.registry.resolve(handle);
+    expect(key && nt.registry.tree.pathOf(key).toLowerCase()).toBe(
+      `${path}\\${id}\\##?#ROOT#POOLPROOF#0000#${id}\\${name}\\Device Parameters`.toLowerCase(),
+    );
+    expect(nt.objects.handle(handle)?.imageIndex).toBe(kernel.image.index);
+  });
+
+  it('knows no interface that nobody registered', () => {
+    expect(call('IoOpenDeviceInterfaceRegistryKey', stringOf(`${link}x`), 0xf003f, block)).toBe(notFound);
+  });
+});
+
 describe('what devices tell', () => {
   it('PoSetPowerState answers with the state before', () => {
     const [d0, d3] = [1, 4];

@@ -30,6 +30,10 @@ export class DeviceInterfaces {
     return this.interfaces.values();
   }
 
+  find(link: string): DeviceInterface | undefined {
+    return this.interfaces.get(link.toLowerCase());
+  }
+
   /** The symbolic link's name; registering again gives the same. */
   register(pdo: Va, guid: string, reference: string): string {
     const path = instancePath(this.nt.io.pnp.present(pdo).identity).replaceAll('\\', '#');
