@@ -10,7 +10,7 @@ const calls = {
   FreeNonPagedHigh: ['0xC4', '0x12'],
   FreeTwice: ['0xC4', '0x13'],
   FreeLargeTwice: ['0xC4', '0x13'],
-  FreeMiddle: ['0xC4', '0x16'],
+  FreeMiddle: ['0xC4', '0x13e'],
   FreeWithOtherTag: ['0xC2', '0xa'],
   AllocateWithoutTag: ['0xC2', '0x9b'],
   AllocateBig: ['0xC2', '0x9c'],
