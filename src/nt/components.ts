@@ -29,6 +29,7 @@ import { ioIrpCompletion } from './io/irp-completion.ts';
 import { ioIrpCreation, ioIrpCreationInternals } from './io/irp-creation-exports.ts';
 import { ioIrpInternals, ioIrps } from './io/irp-exports.ts';
 import { ioLibraryLoading } from './io/library-loading.ts';
+import { ioReinitializations } from './io/reinitialization-exports.ts';
 import { ioRemoveLocks } from './io/remove-lock-exports.ts';
 import { ioShareAccess } from './io/share-access-exports.ts';
 import { ioStartIo } from './io/start-io-exports.ts';
@@ -231,4 +232,5 @@ export const kernelComponents: readonly KernelComponent[] = [
   exPushLocks,
   exTimerInternals,
   exTimers,
+  ioReinitializations,
 ];

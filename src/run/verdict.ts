@@ -79,7 +79,9 @@ function reasonsOfDriver(machine: Machine, driver: LoadedDriver): string[] {
 function deferredReason({ nt }: Machine, { image }: LoadedDriver, of: string): string {
   const importers = nt.images.importersOf(image).map(({ fileName }) => fileName);
   if (importers.length > 0) return `the image${of} was not unloaded: ${importers.join(', ')} still imports from it`;
-  return `the image${of} was not unloaded: device objects of the driver remain, and Windows waits for them to go`;
+  const driverObject = nt.io.drivers.ofImage(image)?.driverObject;
+  const keepers = driverObject === undefined ? [] : nt.io.drivers.keepers(driverObject);
+  return `the image${of} was not unloaded: ${keepers.join(', and ')}, and Windows waits for that to go`;
 }
 
 function unsupportedReason(use: UnsupportedUse): string {

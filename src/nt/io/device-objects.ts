@@ -7,7 +7,14 @@ import { initialiseDeviceQueue } from '../ke/device-queue.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_INSUFFICIENT_RESOURCES, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS } from '../ntstatus.ts';
 import { releaseObject } from '../ob/references.ts';
-import { DEVICE_OBJECT, DEVOBJ_EXTENSION, DeviceFlag, DRIVER_OBJECT, IoType } from '../structures/io.ts';
+import {
+  DEVICE_OBJECT,
+  DEVOBJ_EXTENSION,
+  DeviceExtensionFlag,
+  DeviceFlag,
+  DRIVER_OBJECT,
+  IoType,
+} from '../structures/io.ts';
 
 export interface Device {
   readonly device: Va;
@@ -120,8 +127,16 @@ export class DeviceObjects {
     }
     this.nt.objects.makeTemporary(device);
     this.devices.set(device, { ...record, isDeletePending: true });
+    this.addExtensionFlags(device, DeviceExtensionFlag.DeletePending);
     this.freeIfUnused(device);
     return undefined;
+  }
+
+  addExtensionFlags(device: Va, flags: number): void {
+    const { memory } = this.nt;
+    const extension = DEVICE_OBJECT.DeviceObjectExtension.get(memory, device);
+    const before = DEVOBJ_EXTENSION.ExtensionFlags.get(memory, extension);
+    DEVOBJ_EXTENSION.ExtensionFlags.set(memory, extension, before | flags);
   }
 
   /** A file on the device was opened or is gone. */

@@ -7,7 +7,7 @@ import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { PVOID, ULONG } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
 import { ntSuccess, STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS } from '../ntstatus.ts';
-import { DEVICE_OBJECT, DeviceFlag, DRIVER_OBJECT } from '../structures/io.ts';
+import { DEVICE_OBJECT, DeviceFlag, DRIVER_EXTENSION, DRIVER_OBJECT, DriverFlag } from '../structures/io.ts';
 import { UNICODE_STRING } from '../structures/strings.ts';
 
 /** The registry path that DriverEntry and DllInitialize are given. */
@@ -52,7 +52,19 @@ function entryReturned(nt: Nt, driverObject: Va, registryPath: Va, pathBuffer: V
   }
   nt.images.discardInit(image);
   io.drivers.setState(driverObject, { state: 'loaded' });
-  return STATUS_SUCCESS;
+  io.drivers.addFlags(driverObject, DriverFlag.Initialized);
+  if (io.drivers.addDeviceRoutine(driverObject) === nullVa) io.drivers.addFlags(driverObject, DriverFlag.LegacyDriver);
+  return reinitialise(nt, driverObject);
+}
+
+/** What the driver registered to be called after DriverEntry, also meanwhile. */
+function reinitialise(nt: Nt, driverObject: Va): Outcome {
+  const next = nt.io.reinitializations.take(driverObject);
+  if (next === undefined) return STATUS_SUCCESS;
+  const extension = DRIVER_OBJECT.DriverExtension.get(nt.memory, driverObject);
+  const count = DRIVER_EXTENSION.Count.get(nt.memory, extension) + 1;
+  DRIVER_EXTENSION.Count.set(nt.memory, extension, count);
+  return callGuest(next.routine, [driverObject, next.context, count], 'reinitialized', [driverObject, next.routine]);
 }
 
 export const ioDriverLoading = ntInternals({
@@ -75,6 +87,10 @@ export const ioDriverLoading = ntInternals({
     },
     resume: {
       driverEntryReturned: (nt, call) => entryReturned(nt, call.va(0), call.va(1), call.va(2), call.status),
+      reinitialized: (nt, call) => {
+        checkWorkerReturn(nt, 'the reinitialization routine', call.va(1), nt.entries.routineVa('IopLoadDriver'));
+        return reinitialise(nt, call.va(0));
+      },
     },
   }),
   /** Calls DriverUnload and lets the image go, as NtUnloadDriver has it done in a system thread. */
@@ -87,6 +103,8 @@ export const ioDriverLoading = ntInternals({
       const unload = DRIVER_OBJECT.DriverUnload.get(nt.memory, DriverObject);
       const driver = nt.io.drivers.get(DriverObject);
       if (unload === nullVa || driver === undefined) return STATUS_INVALID_DEVICE_REQUEST;
+      nt.io.drivers.markForUnload(DriverObject);
+      nt.io.drivers.addFlags(DriverObject, DriverFlag.UnloadInvoked);
       nt.io.drivers.setState(DriverObject, { state: 'unloading' });
       nt.events.emit('driverUnloading', { image: nt.io.drivers.image(driver), driverObject: DriverObject });
       return callGuest(unload, [DriverObject], 'unloadReturned', [DriverObject, unload]);

@@ -6,7 +6,14 @@ import { importsFrom } from '../mm/driver-exports.ts';
 import type { KernelImage } from '../mm/kernel-image.ts';
 import type { Nt } from '../nt.ts';
 import { writeWide } from '../rtl/guest-text.ts';
-import { DEVICE_OBJECT, DRIVER_EXTENSION, DRIVER_OBJECT, IoType, majorFunctionCount } from '../structures/io.ts';
+import {
+  DEVICE_OBJECT,
+  DeviceExtensionFlag,
+  DRIVER_EXTENSION,
+  DRIVER_OBJECT,
+  IoType,
+  majorFunctionCount,
+} from '../structures/io.ts';
 import { UNICODE_STRING } from '../structures/strings.ts';
 
 /** `unload-deferred`: DriverUnload ran, and something still refers to the driver object, so the image stays. */
@@ -157,6 +164,35 @@ export class DriverObjects {
           DEVICE_OBJECT.ReferenceCount.get(memory, device) > 0 ||
           DEVICE_OBJECT.AttachedDevice.get(memory, device) !== nullVa,
       );
+  }
+
+  /** NtUnloadDriver was called: from now on nobody can open a device of the driver. */
+  markForUnload(driverObject: Va): void {
+    for (const { device } of this.nt.io.devices.ofDriver(driverObject)) {
+      this.nt.io.devices.addExtensionFlags(device, DeviceExtensionFlag.UnloadPending);
+    }
+  }
+
+  addFlags(driverObject: Va, flags: number): void {
+    const { memory } = this.nt;
+    DRIVER_OBJECT.Flags.set(memory, driverObject, DRIVER_OBJECT.Flags.get(memory, driverObject) | flags);
+  }
+
+  /** What keeps a driver whose DriverUnload ran in memory, in words. */
+  keepers(driverObject: Va): readonly string[] {
+    const driver = this.drivers.get(driverObject);
+    const { io, images, objects } = this.nt;
+    const devices = [...io.devices.all()].filter((device) => device.driverObject === driverObject);
+    const linked = devices.filter(({ isUnlinked }) => isUnlinked !== true).length;
+    const references = (objects.get(driverObject)?.pointerCount ?? 1) - 1;
+    return [
+      ...(linked > 0 ? ['device objects of the driver remain'] : []),
+      ...(devices.length > linked ? ['somebody refers to a device object of the driver that was deleted'] : []),
+      ...(references > 0 ? ['somebody refers to the driver object'] : []),
+      ...(driver !== undefined && images.importersOf(this.image(driver)).length > 0
+        ? ['another driver imports from it']
+        : []),
+    ];
   }
 
   /** AddDevice of a plug-and-play driver; null for others. A driver may have written over its driver object. */

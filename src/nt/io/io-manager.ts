@@ -14,6 +14,7 @@ import { Irps } from './irps.ts';
 import { Registrations } from './registrations.ts';
 
 /** The I/O manager: driver, device and file objects, and the requests between them. */
+import { Reinitializations } from './reinitialization-exports.ts';
 export class IoManager {
   readonly drivers: DriverObjects;
   readonly devices: DeviceObjects;
@@ -22,6 +23,9 @@ export class IoManager {
   readonly registrations: Registrations;
   readonly pnp: PlugAndPlay;
   readonly interfaces: DeviceInterfaces;
+  readonly reinitializations: Reinitializations;
+  /** IoSetTopLevelIrp: by thread. */
+  readonly topLevelIrps: StoreMap<number, Va>;
   readonly deviceRegisters: DeviceRegisters;
   readonly deviceQueries: DeviceQueries;
   readonly notifications: PnpNotifications;
@@ -38,6 +42,7 @@ export class IoManager {
     this.pnp = new PlugAndPlay(nt);
     this.interfaces = new DeviceInterfaces(nt);
     this.deviceRegisters = new DeviceRegisters(nt);
+    this.reinitializations = new Reinitializations(nt);
     this.deviceQueries = new DeviceQueries(nt);
     this.notifications = new PnpNotifications(nt);
     this.busInterfaces = new BusInterfaces(nt);

@@ -213,6 +213,15 @@ export const DRIVER_OBJECT = struct(
   0x150,
 );
 
+/** DRIVER_OBJECT.Flags (DRVO_*) */
+export const DriverFlag = {
+  UnloadInvoked: 0x1,
+  LegacyDriver: 0x2,
+  ReinitRegistered: 0x8,
+  Initialized: 0x10,
+  BootReinitRegistered: 0x20,
+} as const;
+
 export const DRIVER_EXTENSION = struct(
   '_DRIVER_EXTENSION',
   {
