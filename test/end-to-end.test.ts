@@ -73,11 +73,11 @@ interface LeakFacts {
   readonly line: number | undefined;
 }
 
-/** Leaks of one line that differ in how it was reached, as one. */
+/** Leaks of one line that differ in how it was reached, or in the object's name, as one. */
 function byLine(leaks: readonly LeakFacts[]): readonly LeakFacts[] {
   const lines = new Map<string, LeakFacts>();
   for (const leak of leaks) {
-    const key = JSON.stringify({ ...leak, bytes: 0, count: 0 });
+    const key = JSON.stringify({ ...leak, name: null, bytes: 0, count: 0 });
     const { bytes, count } = lines.get(key) ?? { bytes: 0, count: 0 };
     lines.set(key, { ...leak, bytes: (bytes ?? 0) + (leak.bytes ?? 0), count: count + leak.count });
   }
