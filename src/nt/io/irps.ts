@@ -94,6 +94,15 @@ export class Irps {
     return irp;
   }
 
+  /** The request is sent by another thread than made it (in a DPC there is none that could end it): it is that one's. */
+  adopt(irp: Va): void {
+    const request = this.pending.get(irp);
+    assert(request, 'only requests of threads change their thread');
+    const thread = this.nt.scheduler.currentThread.kthread;
+    IRP.Thread.set(this.nt.memory, irp, thread);
+    this.pending.set(irp, { ...request, thread });
+  }
+
   /** Ties an IRP of {@link allocateForDriver} to the thread: the I/O manager frees it when it completes. */
   tieToThread(irp: Va, outputBytes: number): void {
     const thread = this.nt.scheduler.currentThread.kthread;

@@ -45,6 +45,7 @@ export function makeStackRequest(
 
 /** The record of {@link stackRequestResume} starts with the request's block and IRP. */
 export function sendStackRequest(nt: Nt, { device, irp, block }: StackRequest, record: readonly number[]): Outcome {
+  nt.io.irps.adopt(irp);
   return callGuest(nt.entries.routineVa('IofCallDriver'), [device, irp], 'dispatched', [block, irp, ...record]);
 }
 

@@ -15,8 +15,6 @@ export function checkSteps(steps: readonly Step[], drivers: readonly string[]): 
     if (step.verb === 'resume') {
       if (suspended === undefined) refuse(step, 'the system is not asleep: no suspend before it');
       suspended = undefined;
-    } else if (suspended !== undefined && step.verb !== 'wait') {
-      refuse(step, 'the system is asleep until resume');
     } else if (step.verb === 'suspend') {
       suspended = step;
     }
