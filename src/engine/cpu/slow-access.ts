@@ -80,6 +80,10 @@ export class SlowAccess {
   /** Offset of bytes that lie in one page; 0 and {@link failure} if the access fails. */
   private offsetOf(va: Va, access: Access, bytes: number): number {
     const { memory } = this;
+    const { watched } = memory;
+    if (watched !== undefined && access === Access.Read && va >= watched.page && va < watched.page + pageSize) {
+      watched.onLoad();
+    }
     const mapping = memory.mappingAt(va);
     const isHidden = mapping !== undefined && (mapping.flags & PageFlag.User) !== 0 && memory.hidesUserPage(va);
     if (mapping !== undefined && !isHidden && !this.isPagedOut(mapping.flags)) {

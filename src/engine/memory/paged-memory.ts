@@ -420,6 +420,9 @@ export class PagedMemory {
   /** Whether a page of user space is another process's than the running one's; asked for the guest's own accesses. */
   hidesUserPage: (va: Va) => boolean = () => false;
 
+  /** A page outside of system space whose every load by translated code is told, before it happens. */
+  watched: { readonly page: Va; readonly onLoad: () => void } | undefined;
+
   private refreshFrame(frame: number): void {
     const mappings = this.frameMappings[frame];
     if (mappings) for (const page of mappings) this.refreshEntry(page);

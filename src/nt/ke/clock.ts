@@ -8,6 +8,10 @@ import { KUSER_SHARED_DATA as Shared } from '../structures/ke.ts';
 
 /** One retired instruction lasts one nanosecond; this many make 100 ns, Windows' unit of time. */
 const instructionsPer100ns = 100;
+/** Loads of the shared page in one turn that cost nothing; who loads more polls the time. */
+const freeLoads = 1000;
+/** What each further load lasts: one microsecond. */
+const loadLasts100ns = 10;
 /** 15.625 ms, what KeQueryTimeIncrement answers. */
 export const timeIncrement100ns = 156_250;
 /** System time at boot: 2025-01-01 00:00 UTC, in 100 ns since 1601. */
@@ -20,11 +24,17 @@ export class Clock {
   private readonly nt: Nt;
   /** Time that was jumped over. */
   private readonly skipped100ns: StoreCell<number>;
+  /** Loads of the shared page by the driver in this turn. */
+  private readonly loads: StoreCell<number>;
+  /** Interrupt time that the shared page shows. */
+  private readonly shown: StoreCell<number>;
 
   constructor(nt: Nt) {
     this.nt = nt;
     // The machine has been up for ten seconds when the driver loads.
     this.skipped100ns = nt.stores.cell('ke/clock-skipped', 100_000_000);
+    this.loads = nt.stores.cell('ke/clock-loads', 0);
+    this.shown = nt.stores.cell('ke/clock-shown', 0);
   }
 
   /** Time since boot in 100 ns: KeQueryInterruptTime. */
@@ -60,7 +70,23 @@ export class Clock {
 
   /** The clock interrupt: what compiled code reads inline is brought up to date. */
   tick(): void {
+    this.loads.value = 0;
     this.updateSharedPage();
+  }
+
+  /**
+   * The driver loads from the shared page. A loop that does nothing else until a time has come is not run through
+   * instruction by instruction: its loads last longer, up to what is due next, which comes when the turn ends.
+   */
+  private loaded(): void {
+    this.loads.value += 1;
+    if (this.loads.value <= freeLoads) return;
+    const next = Math.min(this.nt.timers.nextDue, this.nt.scheduler.nextWaitDue());
+    // How many instructions were retired since is known only when translated code comes back.
+    const time = this.shown.value + loadLasts100ns;
+    if (time >= next) return;
+    this.skipped100ns.value += loadLasts100ns;
+    this.updateSharedPage(time);
   }
 
   boot(): void {
@@ -87,28 +113,29 @@ export class Clock {
     }
     this.updateSharedPage();
     memory.protectPage(page, Access.Read);
+    memory.watched = { page, onLoad: () => this.loaded() };
   }
 
   get buildNumber(): number {
     return windowsBuild;
   }
 
-  private updateSharedPage(): void {
+  private updateSharedPage(interrupt = this.interruptTime): void {
     const { memory } = this.nt;
     const mapping = memory.mappingAt(AddressMap.sharedUserData);
     if (mapping === undefined) return;
     memory.frameBytes(mapping.frame);
     const offset = memory.frameOffset(mapping.frame);
     const write = (field: number, value: number): void => memory.view.setUint32(offset + field, value >>> 0, true);
-    const interrupt = this.interruptTime;
-    const system = this.systemTime;
+    this.shown.value = interrupt;
+    const system = bootSystemTime + BigInt(interrupt);
     write(Shared.InterruptTimeLow.offset, interrupt % 0x1_0000_0000);
     write(Shared.InterruptTimeHigh1.offset, Math.floor(interrupt / 0x1_0000_0000));
     write(Shared.InterruptTimeHigh2.offset, Math.floor(interrupt / 0x1_0000_0000));
     write(Shared.SystemTimeLow.offset, Number(system & 0xffff_ffffn));
     write(Shared.SystemTimeHigh1.offset, Number(system >> 32n));
     write(Shared.SystemTimeHigh2.offset, Number(system >> 32n));
-    write(Shared.TickCountLow.offset, this.tickCount);
+    write(Shared.TickCountLow.offset, Math.floor(interrupt / timeIncrement100ns));
     write(Shared.TickCountHigh.offset, 0);
     write(Shared.TickCountHigh2.offset, 0);
   }

@@ -427,7 +427,8 @@ export class Scheduler {
     if (boosted > priority) this.update(kthread, { priority: boosted });
   }
 
-  private nextWaitDue(): number {
+  /** Interrupt time at which the next wait times out; infinity if none does. */
+  nextWaitDue(): number {
     let due = Number.POSITIVE_INFINITY;
     for (const { wait, state } of this.threads.values()) {
       if (state === 'waiting' && wait?.dueTime !== undefined && wait.dueTime < due) due = wait.dueTime;
