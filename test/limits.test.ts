@@ -39,7 +39,7 @@ const misdeeds: Readonly<Record<string, Expected>> = {
   },
   'lock-twice': { verdict: 'violation', bugCheck: ['0x133', '0x1'], at: 'LockTwice' },
   // pool
-  'free-garbage': { verdict: 'violation', bugCheck: ['0xC4', '0x16'], at: 'FreeGarbage' },
+  'free-garbage': { verdict: 'violation', bugCheck: ['0xC4', '0x13e'], at: 'FreeGarbage' },
   'free-user-address': { verdict: 'violation', bugCheck: ['0xC4', '0x10', '0x12340'], at: 'FreeUserAddress' },
   'free-non-canonical': { verdict: 'violation', bugCheck: ['0xC4', '0x10'], at: 'FreeNonCanonical' },
   'free-twice': { verdict: 'violation', bugCheck: ['0xC4', '0x13'], at: 'FreeTwice' },
