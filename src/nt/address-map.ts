@@ -24,6 +24,8 @@ export const AddressMap = {
   userSharedData: 0x7ffe_0000 as Va,
   /** The requesting process's private memory. */
   user: { start: 0x0000_0200_0000_0000 as Va, sizeBytes: 0x1000_0000 },
+  /** User space of the System process. */
+  systemProcessUser: { start: 0x0000_0300_0000_0000 as Va, sizeBytes: 0x1000_0000 },
   userStart: 0x1_0000 as Va,
   userEnd: 0x7fff_ffff_0000 as Va,
 } as const;

@@ -1,3 +1,5 @@
+import type { StoreMap } from '../../base/store.ts';
+import type { Va } from '../../base/va.ts';
 import type { Nt } from '../nt.ts';
 import { BusInterfaces } from '../pnp/bus-interface.ts';
 import { DeviceInterfaces } from '../pnp/device-interfaces.ts';
@@ -12,20 +14,20 @@ import { FileObjects } from './file-objects.ts';
 import { InterruptObjects } from './interrupt-objects.ts';
 import { Irps } from './irps.ts';
 import { Registrations } from './registrations.ts';
+import { Reinitializations } from './reinitialization-exports.ts';
 
 /** The I/O manager: driver, device and file objects, and the requests between them. */
-import { Reinitializations } from './reinitialization-exports.ts';
 export class IoManager {
   readonly drivers: DriverObjects;
   readonly devices: DeviceObjects;
   readonly files: FileObjects;
   readonly irps: Irps;
   readonly registrations: Registrations;
-  readonly pnp: PlugAndPlay;
-  readonly interfaces: DeviceInterfaces;
   readonly reinitializations: Reinitializations;
   /** IoSetTopLevelIrp: by thread. */
   readonly topLevelIrps: StoreMap<number, Va>;
+  readonly pnp: PlugAndPlay;
+  readonly interfaces: DeviceInterfaces;
   readonly deviceRegisters: DeviceRegisters;
   readonly deviceQueries: DeviceQueries;
   readonly notifications: PnpNotifications;
@@ -38,11 +40,12 @@ export class IoManager {
     this.devices = new DeviceObjects(nt);
     this.files = new FileObjects(nt);
     this.irps = new Irps(nt);
+    this.topLevelIrps = nt.stores.map('io/top-level-irps');
     this.registrations = new Registrations(nt);
+    this.reinitializations = new Reinitializations(nt);
     this.pnp = new PlugAndPlay(nt);
     this.interfaces = new DeviceInterfaces(nt);
     this.deviceRegisters = new DeviceRegisters(nt);
-    this.reinitializations = new Reinitializations(nt);
     this.deviceQueries = new DeviceQueries(nt);
     this.notifications = new PnpNotifications(nt);
     this.busInterfaces = new BusInterfaces(nt);

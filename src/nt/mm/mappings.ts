@@ -12,7 +12,7 @@ import type { Region } from './address-space.ts';
 import type { Frames } from './frames.ts';
 import type { Holder } from './holder.ts';
 
-export type MappingPurpose = 'mdl' | 'user-mdl' | 'io-space';
+export type MappingPurpose = 'mdl' | 'user-mdl' | 'io-space' | 'system-view' | 'user-view' | 'system-process-view';
 
 export interface Mapping extends Holder {
   /** Of the first page. */
@@ -111,5 +111,6 @@ export class Mappings {
 }
 
 function regionOf(purpose: MappingPurpose): Region {
-  return purpose === 'user-mdl' ? AddressMap.user : AddressMap.systemPtes;
+  if (purpose === 'system-process-view') return AddressMap.systemProcessUser;
+  return purpose === 'user-mdl' || purpose === 'user-view' ? AddressMap.user : AddressMap.systemPtes;
 }

@@ -196,6 +196,10 @@ export class ObjectManager {
     for (let count = parts.length; count > 1; count--) {
       const body = this.names.get(canonical(parts.slice(0, count).join('\\')));
       const object = body === undefined ? undefined : this.objects.get(body);
+      if (object?.type === 'Directory' && count < parts.length) {
+        const isParent = count === parts.length - 1;
+        return { status: isParent ? STATUS_OBJECT_NAME_NOT_FOUND : STATUS_OBJECT_PATH_NOT_FOUND };
+      }
       if (object)
         return {
           status: STATUS_SUCCESS,
@@ -207,7 +211,17 @@ export class ObjectManager {
         };
     }
     const parent = canonical(parts.slice(0, -1).join('\\') || '\\');
-    return { status: directories.includes(parent) ? STATUS_OBJECT_NAME_NOT_FOUND : STATUS_OBJECT_PATH_NOT_FOUND };
+    return { status: this.isDirectory(parent) ? STATUS_OBJECT_NAME_NOT_FOUND : STATUS_OBJECT_PATH_NOT_FOUND };
+  }
+
+  private isDirectory(key: string): boolean {
+    const body = this.names.get(key);
+    return directories.includes(key) || (body !== undefined && this.objects.get(body)?.type === 'Directory');
+  }
+
+  /** The link of that very name. */
+  symbolicLink(name: string): SymbolicLink | undefined {
+    return this.links.get(canonical(name));
   }
 
   private longestLink(path: string): { link: SymbolicLink; length: number } | undefined {
@@ -225,7 +239,7 @@ export class ObjectManager {
     const key = canonical(name);
     if (this.names.has(key) || this.links.has(key)) return STATUS_OBJECT_NAME_COLLISION;
     const parent = key.slice(0, Math.max(1, key.lastIndexOf('\\')));
-    return directories.includes(parent) ? STATUS_SUCCESS : STATUS_OBJECT_PATH_NOT_FOUND;
+    return this.isDirectory(parent) ? STATUS_SUCCESS : STATUS_OBJECT_PATH_NOT_FOUND;
   }
 
   // ---- symbolic links

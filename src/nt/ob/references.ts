@@ -46,10 +46,12 @@ export function releaseObjectLater(nt: Nt, body: Va): number {
 }
 
 function deleteBody(nt: Nt, body: Va, type: ObjectType): void {
-  if (type === 'Event') nt.pool.freeKernel(body);
+  if (type === 'Event' || type === 'Callback' || type === 'Directory' || type === 'SymbolicLink')
+    nt.pool.freeKernel(body);
   else if (type === 'Thread') nt.scheduler.forget(body);
   else if (type === 'Key') nt.registry.freeBody(body);
   else if (type === 'Device') nt.io.devices.freeBody(body);
+  else if (type === 'Section') nt.sections.freeBody(body);
   else if (type === 'Token') nt.tokens.freeBody(body);
   else throw noObject(body, `dereferenced once too often (${type})`);
 }

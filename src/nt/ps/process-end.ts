@@ -8,6 +8,9 @@ export function endProcess(nt: Nt, process: Va): void {
   nt.events.emit('processEnding', { process });
   let pages = 0;
   for (const lock of nt.mdls.outstandingLocks()) if (lock.process === process) pages += lock.pages;
-  if (pages === 0) return;
+  if (pages === 0) {
+    nt.sections.endProcess(process);
+    return;
+  }
   throw new BugCheck(0x76, [0, process, pages, 0], `the process ended with ${pages} of its pages locked`);
 }

@@ -37,6 +37,7 @@ const takenThroughPointer: Readonly<Record<string, number>> = {
   ObReferenceObjectByHandle: 4,
   ObReferenceObjectByHandleWithTag: 5,
   ExCreateCallback: 0,
+  ObReferenceObjectByName: 7,
   PsLookupProcessByProcessId: 1,
   PsLookupThreadByThreadId: 1,
 };
