@@ -56,6 +56,12 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
     .addOption(new Option('--standard', 'the standard options of Driver Verifier').conflicts('flags'))
     .option('--json <file>', 'write the report as JSON; - is standard output')
     .option('--seed <n>', 'choose another life: contents of fresh memory, order of threads', parseSeed, 1)
+    .addOption(
+      new Option('--resources <set>', 'hardware resources of the plug-and-play device')
+        .choices(['default', 'none'])
+        .default('default'),
+    )
+    .option('--hardware-id <id>', 'hardware ID of the device; repeatable, the most special first', collect(String), [])
     .option('--symbols <path>', 'symbol file or directory; repeatable', collect(String), [])
     .option('--source <dir>', 'directory with source files, for lines in the report; repeatable', collect(String), [])
     .option(
@@ -77,6 +83,7 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
             ...options,
             companions: options.companion,
             sources: options.source,
+            hardwareIds: options.hardwareId,
             steps: options.do,
             flags,
             json: options.json,
@@ -110,6 +117,8 @@ interface VerifyFlags {
   readonly standard?: true;
   readonly json?: string;
   readonly seed: number;
+  readonly resources: 'default' | 'none';
+  readonly hardwareId: readonly string[];
   readonly symbols: readonly string[];
   readonly source: readonly string[];
   readonly limit: number;

@@ -7,6 +7,8 @@ const choice = {
   paths: ['a.sys'],
   companions: [],
   seed: 1,
+  resources: 'default' as const,
+  hardwareIds: [],
   flags: defaultFlags,
   steps: [],
   symbols: [],

@@ -6,6 +6,8 @@ export interface RunChoice {
   readonly paths: readonly string[];
   readonly companions: readonly string[];
   readonly seed: number;
+  readonly resources: 'default' | 'none';
+  readonly hardwareIds: readonly string[];
   readonly flags: number;
   readonly steps: readonly string[];
   readonly symbols: readonly string[];
@@ -20,6 +22,8 @@ export function repeatCommand(choice: RunChoice): string {
   for (const path of choice.companions) words.push('--companion', path);
   if (choice.flags !== defaultFlags) words.push('--flags', `0x${choice.flags.toString(16)}`);
   if (choice.limit !== defaultInstructionLimit) words.push('--limit', String(choice.limit));
+  if (choice.resources !== 'default') words.push('--resources', choice.resources);
+  for (const id of choice.hardwareIds) words.push('--hardware-id', id);
   for (const path of choice.symbols) words.push('--symbols', path);
   for (const path of choice.sources) words.push('--source', path);
   for (const step of choice.steps) words.push('--do', step);

@@ -17,6 +17,8 @@ export interface VerifyCommandOptions {
   readonly steps: readonly Step[];
   readonly flags: number;
   readonly seed: number;
+  readonly resources: 'default' | 'none';
+  readonly hardwareIds: readonly string[];
   readonly limit: number;
   readonly symbols: readonly string[];
   /** Folders with source files. */
@@ -60,6 +62,8 @@ function run(paths: readonly string[], options: VerifyCommandOptions, terminal: 
       steps: options.steps.length === 0 ? undefined : options.steps,
       flags: options.flags,
       seed: options.seed,
+      resources: options.resources,
+      ...(options.hardwareIds.length === 0 ? {} : { hardwareIds: options.hardwareIds }),
       instructionLimit: options.limit,
       readSource: (file) => sources.find(file),
       now: () => performance.now(),

@@ -25,6 +25,10 @@ export interface MachineOptions {
   readonly seed?: number;
   /** Instructions in a row, without the machine coming to rest, after which the life is ended. */
   readonly instructionLimit?: number;
+  /** Hardware of the plug-and-play device: `default` gives it memory, ports and interrupts. */
+  readonly resources?: 'none' | 'default';
+  /** Hardware IDs of the device, the most special first. */
+  readonly hardwareIds?: readonly string[];
   /** Set when a first life showed that it is needed; see `Cpu.needsExactFlags`. */
   readonly flagsLiveAtExit?: boolean;
 }

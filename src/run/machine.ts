@@ -75,6 +75,10 @@ export class Machine {
       seed: this.seed,
       instructionLimit: this.instructionLimit,
       flagsLiveAtExit: options.flagsLiveAtExit ?? false,
+      device: {
+        resources: options.resources ?? 'default',
+        ...(options.hardwareIds === undefined ? {} : { hardwareIds: options.hardwareIds }),
+      },
     });
     const isVerified = (image: KernelImage): boolean => image.isDriver && names.includes(image.fileName);
     const hasPoolTracking = (flags & PoolTrackingFlag) !== 0;

@@ -5,6 +5,7 @@
 import type { Va } from '../../base/va.ts';
 import { vaAdd, vaToU64 } from '../../base/va.ts';
 import { Flag, Gpr } from '../../engine/cpu/state.ts';
+import { readValue, writeValue } from '../hal/port-exports.ts';
 import type { Nt } from '../nt.ts';
 import { timeIncrement100ns } from './clock.ts';
 
@@ -35,6 +36,10 @@ export function hardwareInstruction(nt: Nt, mnemonic: string, rip: Va, nextRip: 
     case 'outsb':
     case 'outsw':
     case 'outsd':
+      if (portInstruction(nt, mnemonic, rip, nextRip)) {
+        state.rip = nextRip;
+        return true;
+      }
       return unsupportedInstruction(nt, `${mnemonic} of port 0x${portOf(nt, rip, nextRip).toString(16)}`, rip);
     default:
       return 'unsupported';
@@ -76,6 +81,45 @@ function modelSpecificRegister(nt: Nt, index: number): bigint | undefined {
 
 const registerText = (nt: Nt, mnemonic: string): string =>
   `${mnemonic} of register 0x${nt.cpu.state.gprLow(Gpr.Rcx).toString(16)}`;
+
+/** Registers of the simulated bus; false for a port that no device has. */
+function portInstruction(nt: Nt, mnemonic: string, rip: Va, nextRip: Va): boolean {
+  const { memory, cpu } = nt;
+  const { deviceRegisters } = nt.io;
+  const port = portOf(nt, rip, nextRip);
+  const prefixes: number[] = [];
+  let at = rip;
+  while ([0x66, 0x67, 0xf2, 0xf3].includes(memory.readU8(at))) {
+    prefixes.push(memory.readU8(at));
+    at = vaAdd(at, 1);
+  }
+  const opcode = memory.readU8(at);
+  const bytes = (opcode & 1) === 0 ? 1 : prefixes.includes(0x66) ? 2 : 4;
+  const mask = bytes === 4 ? 0xffff_ffff : (1 << (bytes * 8)) - 1;
+  if (mnemonic === 'in') {
+    const value = deviceRegisters.readPort(port, bytes);
+    if (value === undefined) return false;
+    const before = cpu.state.gprLow(Gpr.Rax) >>> 0;
+    // The upper half is cleared by an access of four bytes, and kept by a smaller one.
+    const upper = bytes === 4 ? 0n : BigInt(cpu.state.gprHigh(Gpr.Rax) >>> 0) << 32n;
+    cpu.state.setGpr(Gpr.Rax, upper | BigInt(((before & ~mask) | value) >>> 0));
+    return true;
+  }
+  if (mnemonic === 'out') return deviceRegisters.writePort(port, bytes, (cpu.state.gprLow(Gpr.Rax) & mask) >>> 0);
+  const isIn = mnemonic.startsWith('ins');
+  const isRepeated = prefixes.includes(0xf3) || prefixes.includes(0xf2);
+  const register = isIn ? Gpr.Rdi : Gpr.Rsi;
+  const step = cpu.state.flag(Flag.Df) ? -bytes : bytes;
+  for (let left = isRepeated ? cpu.state.gprLow(Gpr.Rcx) >>> 0 : 1; left > 0; left--) {
+    const buffer = cpu.state.gprVa(register);
+    const value = isIn ? deviceRegisters.readPort(port, bytes) : readValue(nt, buffer, bytes);
+    if (value === undefined || (!isIn && !deviceRegisters.writePort(port, bytes, value))) return false;
+    if (isIn) writeValue(nt, buffer, bytes, value);
+    cpu.state.setGprVa(register, vaAdd(buffer, step));
+    if (isRepeated) cpu.state.setGpr(Gpr.Rcx, BigInt(left - 1));
+  }
+  return true;
+}
 
 /** The port is in DX, or (opcodes E4 to E7) the instruction's last byte. */
 function portOf(nt: Nt, rip: Va, nextRip: Va): number {

@@ -5,7 +5,7 @@ import type { Holder } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { SystemPower } from '../structures/power.ts';
 
-export type PowerRegistrationKind = 'power setting' | 'system state' | 'PoFx device' | 'power request';
+export type PowerRegistrationKind = 'power setting' | 'system state' | 'PoFx device';
 
 export interface PowerRegistration extends Holder {
   readonly handle: Va;

@@ -44,7 +44,8 @@ export type LeakKind =
   | 'timer'
   | 'registry-callback'
   | 'error-log-entry'
-  | 'callback';
+  | 'callback'
+  | 'interrupt';
 
 /** What the machine was at: a step of the scenario, or something else in a driver's life. */
 export interface LeakStep {

@@ -8,6 +8,7 @@ import { tagText } from '../../nt/declare/parameter-types.ts';
 import type { KernelImage } from '../../nt/mm/kernel-image.ts';
 import type { PageLock } from '../../nt/mm/page-locks.ts';
 import type { Nt } from '../../nt/nt.ts';
+import { deviceRegistrations } from './device-registrations.ts';
 import { type HeldReferences, ObjectReferences } from './object-references.ts';
 
 export type ResourceKind =
@@ -24,7 +25,8 @@ export type ResourceKind =
   | 'timer'
   | 'registry-callback'
   | 'error-log-entry'
-  | 'callback';
+  | 'callback'
+  | 'interrupt';
 
 export interface OutlivingResource {
   readonly kind: ResourceKind;
@@ -58,6 +60,7 @@ export class OutlivingResources {
       ...this.registryCallbacks(image),
       ...this.errorLogEntries(image),
       ...this.callbacks(image),
+      ...deviceRegistrations(this.nt, image.index),
     ];
   }
 
