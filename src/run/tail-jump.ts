@@ -1,7 +1,8 @@
 /**
  * Tail jumps leave no return address: `jmp [__imp_ExAllocatePoolWithTag]` returns to the function's caller, which would
  * seem to have made the call. The call in front of a return address tells which function was entered; if that function
- * ends in a jump to where control went, the jump is the place.
+ * ends in a jump to where control went, the jump is the place. A routine that the kernel called (a table's allocate
+ * routine) returns into the kernel, where no call tells its name; then the image's only such jump is the place.
  */
 import { type Va, vaAdd } from '../base/va.ts';
 import type { PeImage } from '../image/pe/index.ts';
@@ -21,10 +22,15 @@ const searchLimit = 0x4000;
  * undefined if it called it directly, through a pointer, or through the linker's jump stub.
  */
 export function tailJumpBefore(nt: Nt, returnAddress: Va, callee: Va): Va | undefined {
-  const image = nt.images.containingEver(returnAddress);
   const entry = nt.entries.containingEver(callee);
-  if (image?.pe === undefined || entry?.kind !== 'thunk' || entry.va !== callee || entry.image.index !== image.index)
-    return undefined;
+  if (entry?.kind !== 'thunk' || entry.va !== callee) return undefined;
+  const image = nt.images.containingEver(returnAddress);
+  if (image?.pe === undefined) {
+    const { image: caller } = entry;
+    const wasCalledByKernel = nt.entries.containingEver(returnAddress)?.kind === 'resume' && caller.pe !== undefined;
+    return wasCalledByKernel ? new ImageCode(caller, caller.pe).onlyTailJump(callee) : undefined;
+  }
+  if (entry.image.index !== image.index) return undefined;
   const code = new ImageCode(image, image.pe);
   const at = returnAddress - image.base;
   if (code.byte(at - 5) !== callNear) return undefined;
@@ -70,6 +76,28 @@ class ImageCode {
       }
     }
     return undefined;
+  }
+
+  /** The jump to the thunk, if the image has no other. A linker's stub is none: it is called, or jumped to. */
+  onlyTailJump(thunk: Va): Va | undefined {
+    const stubs = new Set<number>();
+    const jumps: { readonly rva: number; readonly to: number }[] = [];
+    const entered = new Set<number>();
+    for (const { rva: start, virtualSize, isExecutable } of this.pe.sections) {
+      if (!isExecutable) continue;
+      for (let rva = start; rva < start + virtualSize - 4; rva++) {
+        const opcode = this.byte(rva);
+        if (opcode === 0xff && this.jumpsToThunk(rva, thunk)) stubs.add(rva);
+        if (opcode !== callNear && opcode !== jumpNear) continue;
+        const to = rva + 5 + this.int32(rva + 1);
+        entered.add(to);
+        if (opcode === jumpNear) jumps.push({ rva, to });
+      }
+    }
+    const direct = [...stubs].filter((rva) => !entered.has(rva));
+    const through = jumps.filter(({ to }) => stubs.has(to)).map(({ rva }) => rva);
+    const [only, ...others] = [...direct, ...through];
+    return only === undefined || others.length > 0 ? undefined : vaAdd(this.image.base, only);
   }
 
   private functionEnd(start: number): number {
