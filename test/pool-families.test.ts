@@ -126,6 +126,16 @@ describe('what the driver does not give back', () => {
   });
 });
 
+it('names the blocks that are leaked and were written past their end', () => {
+  const report = run('OverrunAndLeak', false);
+  expect(report.bugCheck?.parameters[0]).toBe('0x62');
+  expect(short(report)).toEqual([['pool', 'Fami', 1]]);
+  expect(report.violations).toMatchObject([
+    { kind: 'overrun', bugCheck: null, summary: expect.stringMatching(/40 bytes.*the first byte/) },
+  ]);
+  expect(report.violations[0]?.site).toMatchObject({ module: 'pool-families' });
+});
+
 describe('a call that breaks a rule', () => {
   it.each(Object.entries(stops))('%s', (name, [code, rule]) => {
     const { bugCheck, violations } = run(name, false);
@@ -143,7 +153,9 @@ describe('the same, done right', () => {
 });
 
 it('knows every family of the driver', () => {
-  expect([...Object.keys(left), ...Object.keys(stops), 'LockUserPages'].sort()).toEqual([...names].sort());
+  expect([...Object.keys(left), ...Object.keys(stops), 'LockUserPages', 'OverrunAndLeak'].sort()).toEqual(
+    [...names].sort(),
+  );
 });
 
 function matching(pattern: string | RegExp): unknown {

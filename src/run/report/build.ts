@@ -11,6 +11,7 @@ import type { Machine } from '../machine.ts';
 import type { DriverFile } from '../machine-options.ts';
 import { decideVerdict } from '../verdict.ts';
 import { leaksOf } from './leaks.ts';
+import { overruns } from './overruns.ts';
 import type {
   CountersReport,
   DriverInMachine,
@@ -35,7 +36,7 @@ export function buildReport(machine: Machine, readSource?: ReadSource): Report {
   const leaks = leaksOf(machine, stacks, readSource);
   const findings = {
     leaks,
-    violations: violations(machine, leaks, stacks),
+    violations: [...violations(machine, leaks, stacks), ...overruns(machine, stacks)],
     unsupported: unsupportedUses(machine, stacks),
   };
   const end = nt.end.value;

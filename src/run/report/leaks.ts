@@ -27,7 +27,7 @@ export function leaksOf(machine: Machine, stacks: CallStackReader, readSource: R
 type LeakInMachine = Omit<Leak, 'source' | 'driver'>;
 
 /** Whether what the driver still holds is leaked: only if the image went, or the check at unload said so. */
-function isUnloaded(machine: Machine, { image, isLibrary }: LoadedDriver): boolean {
+export function isUnloaded(machine: Machine, { image, isLibrary }: LoadedDriver): boolean {
   if (machine.stoppedUnloadOf !== undefined) return machine.stoppedUnloadOf === image.index;
   if (machine.nt.end.value !== undefined) return false;
   if (isLibrary) return machine.nt.images.byIndex(image.index)?.isLoaded === false;

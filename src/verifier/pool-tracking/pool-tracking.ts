@@ -12,7 +12,7 @@ import type { Nt } from '../../nt/nt.ts';
 import { AllocationLog } from './allocation-log.ts';
 import { BlockTrailers } from './block-trailers.ts';
 import { LockedPages } from './locked-pages.ts';
-import { type AllocationKind, TrackedAllocations } from './tracked-allocations.ts';
+import { type AllocationKind, type TrackedAllocation, TrackedAllocations } from './tracked-allocations.ts';
 
 /** Tags that Verifier records where it allocates in the driver's place. */
 const substitutedTags: { readonly [K in AllocationKind]?: number } = { mdl: tagOf('VMdl'), workitem: tagOf('Vfwi') };
@@ -95,6 +95,15 @@ export class PoolTracking {
     const image = this.nt.images.byIndex(imageIndex);
     if (purpose !== 'contiguous' || image === undefined || !this.isVerified(image)) return;
     this.allocations.addContiguous(imageIndex, sign * bytes);
+  }
+
+  /** Blocks that the driver still has and wrote past the end of, oldest first. */
+  *overrunBlocks(image: KernelImage): Generator<{ allocation: TrackedAllocation; firstDamage: Va }> {
+    for (const allocation of this.allocations.ofImage(image.index)) {
+      const block = this.nt.pool.driverBlockAt(allocation.va);
+      const firstDamage = block?.hasTrailer === true ? this.trailers.firstDamage(block) : undefined;
+      if (firstDamage !== undefined) yield { allocation, firstDamage };
+    }
   }
 
   /** The driver is gone; whatever it still holds is leaked. */

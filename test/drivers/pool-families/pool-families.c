@@ -353,6 +353,16 @@ static NTSTATUS Overrun(PIRP irp, BOOLEAN isClean)
     return STATUS_SUCCESS;
 }
 
+static NTSTATUS OverrunAndLeak(PIRP irp, BOOLEAN isClean)
+{
+    volatile char *block = ExAllocatePoolWithTag(PagedPool, 40, TAG);
+    UNREFERENCED_PARAMETER(irp);
+    if (!block) return STATUS_INSUFFICIENT_RESOURCES;
+    block[isClean ? 39 : 40] = 0;
+    if (isClean) ExFreePoolWithTag((PVOID)block, TAG);
+    return STATUS_SUCCESS;
+}
+
 static NTSTATUS FreeMiddle(PIRP irp, BOOLEAN isClean)
 {
     char *block = ExAllocatePoolWithTag(NonPagedPoolNx, 64, TAG);
@@ -401,7 +411,7 @@ static const FAMILY Families[] = {
     InterfaceList,   CompletionContext, DeviceControl, DirectControl, SynchronousRead, AsynchronousRead,
     Associated,      Contiguous,       PagesForMdl,   PagesWithoutMdl, ErrorLogEntry, DriverExtension,
     Lookaside,       LockUserPages,    LockKernelPages, Overrun,     FreeMiddle,      FreeIrpAsPool,
-    QuotaInDpc,
+    QuotaInDpc,      OverrunAndLeak,
 };
 
 static NTSTATUS NTAPI Dispatch(PDEVICE_OBJECT device, PIRP irp)
