@@ -78,7 +78,7 @@ describe('pointers of a program', () => {
       const { scheduler, entries } = this.nt;
       scheduler.start(scheduler.systemThread, entries.routineVa('IopLoadDriver'), [image.index]);
       this.nt.run(() => scheduler.thread(scheduler.systemThread).state === 'idle');
-      const handleAt = new Requester(this.nt).open('\\\\.\\Pending');
+      const handleAt = new Requester(this.nt).open('\\\\.\\Pending', scheduler.requester);
       this.nt.run(() => scheduler.thread(scheduler.requester).state === 'idle');
       this.handle = this.nt.memory.readI64AsNumber(handleAt);
     }

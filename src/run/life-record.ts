@@ -1,5 +1,5 @@
 /** Where a life stands, kept in the machine's stores, and the small moves that its parts make of it. */
-import { assert } from '../base/errors.ts';
+import { assert, PoolproofError } from '../base/errors.ts';
 import type { StoreCell } from '../base/store.ts';
 import { nullVa, type Va } from '../base/va.ts';
 import type { Nt } from '../nt/nt.ts';
@@ -24,6 +24,8 @@ export class LifeRecord {
       handleAt: nullVa,
       deadline: 0,
       files: [],
+      threads: [],
+      caller: nullVa,
       events: [],
       pending: [],
       results: [],
@@ -106,6 +108,26 @@ export class LifeRecord {
   call(thread: Va, routine: string, args: readonly (number | bigint)[]): void {
     this.nt.scheduler.start(thread, this.nt.entries.routineVa(routine), args);
     this.called();
+  }
+
+  /** Has the process that makes the requests call a routine of the kernel. */
+  callFromProgram(routine: string, args: readonly (number | bigint)[]): void {
+    this.call(this.takeProgramThread(), routine, args);
+  }
+
+  /** A thread of the process that no driver holds; from now on it is at the act. */
+  takeProgramThread(): Va {
+    const { scheduler, processor } = this.nt;
+    const { threads } = this.state;
+    const free = [scheduler.requester, ...threads].find((thread) => scheduler.thread(thread).state === 'idle');
+    if (free !== undefined) {
+      this.change({ caller: free });
+      return free;
+    }
+    if (!scheduler.hasRoom) throw new PoolproofError('PP5005', 'the emulated machine has no memory for another thread');
+    const { kthread } = scheduler.create(processor.requesterProcess, false);
+    this.change({ threads: [...threads, kthread], caller: kthread });
+    return kthread;
   }
 
   callSystem([routine, args]: KernelCall): void {

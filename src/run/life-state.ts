@@ -13,7 +13,10 @@ export type Act =
   | CloseOverRequests
   /** A device for the AddDevice routines; its removal before the drivers are unloaded. */
   | { readonly verb: 'arrival' | 'departure' }
-  | { readonly verb: 'end-of-process' | 'end-of-requests' | 'end-of-handles' | 'aftermath' };
+  | { readonly verb: 'end-of-process' | 'end-of-handles' | 'aftermath' }
+  /** The thread is told to end: its requests are cancelled. */
+  | { readonly verb: 'end-of-thread'; readonly thread: Va }
+  | { readonly verb: 'end-of-requests' };
 
 /** A file that the requesting process has open. */
 export interface OpenFile {
@@ -31,6 +34,12 @@ export interface SentRequest {
   readonly outputBytes: number;
   /** Interrupt time. */
   readonly sentAt: number;
+  /** The thread that made it. */
+  readonly thread: Va;
+  /** `IRP_MJ_DEVICE_CONTROL, control code 0x222000` */
+  readonly what: string;
+  /** What the system service returned; undefined while its thread is still in it. */
+  readonly returned: number | undefined;
 }
 
 export interface StepResult {
@@ -54,6 +63,10 @@ export interface LifeState {
   readonly handleAt: Va;
   readonly deadline: number;
   readonly files: readonly OpenFile[];
+  /** Threads of the process besides its first one: there are some when a driver holds one that made a request. */
+  readonly threads: readonly Va[];
+  /** The thread of the process that is at the act. */
+  readonly caller: Va;
   readonly events: readonly { readonly name: string; readonly handle: number }[];
   readonly pending: readonly SentRequest[];
   readonly results: readonly StepResult[];

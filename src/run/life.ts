@@ -16,8 +16,9 @@ import type { Act, LifeState } from './life-state.ts';
 import type { LoadedDriver } from './loaded-driver.ts';
 import { ProcessEnd } from './process-end.ts';
 import { RequestActs } from './request-acts.ts';
+import type { RequestStep } from './requester.ts';
 import { deviceVerbs, type Step } from './scenario/step.ts';
-import { closeOverRequests, planTour } from './scenario/tour.ts';
+import { closeOverRequests, planTour, type Trial } from './scenario/tour.ts';
 import { stuckReason, unloadReason } from './stuck-reason.ts';
 
 /** Acts that a system thread carries out. */
@@ -119,6 +120,10 @@ export class Life {
   }
 
   private begin(act: Act): void {
+    if (this.nt.power.isAsleep && 'text' in act && act.verb !== 'wait' && act.verb !== 'resume') {
+      this.record.giveUp(`the step '${act.text}' cannot be taken: the system is asleep until resume`);
+      return;
+    }
     switch (act.verb) {
       case 'load':
         this.driverActs.load(act.driver);
@@ -139,8 +144,11 @@ export class Life {
       case 'end-of-handles':
         this.processEnd.closeNextHandle();
         return;
+      case 'end-of-thread':
+        this.processEnd.endThread(act.thread);
+        return;
       case 'end-of-requests':
-        this.processEnd.cancelRequests();
+        this.processEnd.awaitRequests();
         return;
       case 'open':
         this.requests.open(act.path);
@@ -195,9 +203,10 @@ export class Life {
     }
   }
 
+  /** The thread that is at the act. */
   private get thread(): Va {
-    const { verb } = this.record.act;
-    return systemVerbs.includes(verb) ? this.nt.scheduler.systemThread : this.nt.scheduler.requester;
+    const { act } = this.record;
+    return systemVerbs.includes(act.verb) ? this.nt.scheduler.systemThread : this.state.caller;
   }
 
   private goOn(): void {
@@ -216,11 +225,13 @@ export class Life {
     if (act.verb === 'wait') {
       if (result === 'rest') this.nt.clock.advanceTo(deadline);
       this.record.answer(act.text, STATUS_SUCCESS);
-    } else if (act.verb === 'aftermath' || (act.verb === 'end-of-requests' && this.isIdle)) {
+    } else if (act.verb === 'aftermath' || act.verb === 'end-of-requests') {
       // What still pends is no longer the thread's; closing its file may end it.
       this.record.next();
     } else if (result === 'deadline' && this.requests.mayBlockOn) {
       this.record.change({ deadline: deadline + patience100ns });
+    } else if (stage === 'calling' && isRequest(act) && !this.isIdle && this.mayLeaveBlocked(act, result)) {
+      this.requests.leaveBlocked(act);
     } else if (result !== 'done') {
       this.stuck(act, result);
     } else if (stage === 'waiting') {
@@ -236,15 +247,20 @@ export class Life {
     const { stage, request, pending } = this.state;
     // What the driver left to run after it was unloaded (a thread, a work item) shows in the time that follows.
     if (act.verb === 'wait' || act.verb === 'aftermath') return false;
-    if (act.verb === 'end-of-requests') return this.isIdle && pending.every((one) => this.requests.isComplete(one));
-    if (stage === 'calling') return this.isIdle;
+    if (act.verb === 'end-of-requests') return pending.every((one) => this.requests.isOver(one));
+    if (stage === 'calling') {
+      return this.isIdle || (isRequest(act) && act.isAsync && this.requests.isBlocked(this.thread));
+    }
     if (stage === 'waiting') {
-      return (
-        this.nt.io.files.hasDeferred ||
-        !(act.verb === 'departure' ? this.driverActs.isDeviceOpen : this.driverActs.isInUse)
-      );
+      const isHeld = act.verb === 'final-unload' ? this.driverActs.isInUse(act.driver) : this.driverActs.isDeviceOpen;
+      return this.nt.io.files.hasDeferred || !isHeld;
     }
     return request === undefined || this.requests.isComplete(request);
+  }
+
+  /** Whether the life goes on while a request's dispatch routine holds its thread. */
+  private mayLeaveBlocked(act: RequestStep | Trial, result: RunResult): boolean {
+    return 'isTrial' in act ? result !== 'done' : act.isAsync;
   }
 
   private get isIdle(): boolean {
@@ -302,6 +318,9 @@ export class Life {
       case 'write':
         this.requests.sent(act, status);
         return;
+      case 'end-of-thread':
+        this.record.next();
+        return;
       default:
         this.record.answer(this.record.textOfAct, STATUS_SUCCESS);
     }
@@ -313,6 +332,10 @@ export class Life {
     this.record.insert(acts);
     this.record.next();
   }
+}
+
+function isRequest(act: Act): act is RequestStep | Trial {
+  return act.verb === 'ioctl' || act.verb === 'read' || act.verb === 'write';
 }
 
 /** Every driver is unloaded at the end anyway. */

@@ -1,5 +1,6 @@
 /** What the requesting process does: opens, requests, cancels, closes. */
 import { assert } from '../base/errors.ts';
+import type { Va } from '../base/va.ts';
 import type { Nt } from '../nt/nt.ts';
 import { ntSuccess, STATUS_INVALID_HANDLE, STATUS_PENDING, STATUS_SUCCESS } from '../nt/ntstatus.ts';
 import { IO_STATUS_BLOCK } from '../nt/structures/io.ts';
@@ -31,7 +32,7 @@ export class RequestActs {
   // ---- open and close
 
   open(path: string): void {
-    this.life.change({ handleAt: this.requester.open(path) });
+    this.life.change({ handleAt: this.requester.open(path, this.life.takeProgramThread()) });
     this.life.called();
   }
 
@@ -47,7 +48,7 @@ export class RequestActs {
   close(act: Step & { readonly verb: 'close' }): void {
     const file = this.fileFor(act.target);
     if (file === undefined) this.life.answer(act.text, STATUS_INVALID_HANDLE);
-    else this.life.call(this.nt.scheduler.requester, 'NtClose', [file.handle]);
+    else this.life.callFromProgram('NtClose', [file.handle]);
   }
 
   closed(act: Step & { readonly verb: 'close' }, status: number): void {
@@ -75,12 +76,40 @@ export class RequestActs {
       this.life.answer(act.text, STATUS_INVALID_HANDLE);
       return;
     }
-    const request = this.requester.send(act, file.handle, (name) => this.handleNamed(name));
+    const request = this.requester.send(act, file.handle, this.life.takeProgramThread(), (name) =>
+      this.handleNamed(name),
+    );
     this.life.change({
       request: { ...request, stepIndex: this.life.state.results.length, sentAt: this.nt.clock.interruptTime },
       retiredLimit: this.nt.cpu.retired + trialInstructions,
     });
     this.life.called();
+  }
+
+  /** Whether the thread waits and nothing else can run before time goes on. */
+  isBlocked(thread: Va): boolean {
+    const { scheduler, interrupts } = this.nt;
+    if (scheduler.thread(thread).state !== 'waiting' || scheduler.hasRunningThread || interrupts.hasPendingDpc)
+      return false;
+    return ![...scheduler.all()].some(({ state }) => state === 'ready');
+  }
+
+  /** The dispatch routine of an asynchronous request, or of a trial, holds its thread: on with the next step. */
+  leaveBlocked(act: RequestStep | Trial): void {
+    const { request } = this.life.state;
+    assert(request, 'a request was sent');
+    this.pend(act, request);
+    this.life.next();
+  }
+
+  private pend(act: RequestStep | Trial, request: SentRequest): void {
+    const { results, pending } = this.life.state;
+    const text = 'isTrial' in act ? `${act.text} async` : act.text;
+    this.life.change({
+      results: [...results, { text, status: STATUS_PENDING, information: 0, output: noBytes }],
+      pending: [...pending, request],
+    });
+    if ('isTrial' in act) this.life.insert([trialWait, cancelTrial]);
   }
 
   /** A named event's or file's handle; 0 if nothing has the name. */
@@ -91,27 +120,37 @@ export class RequestActs {
 
   /** The system service returned: the request is done, or it pends. */
   sent(act: RequestStep | Trial, status: number): void {
-    const { request, results, pending } = this.life.state;
+    const { request, pending } = this.life.state;
     assert(request, 'a request was sent');
     if (status !== STATUS_PENDING) {
-      const { information, output } =
-        status >>> 30 === 3 ? { information: 0, output: noBytes } : this.requester.resultOf(request);
-      this.life.answer(act.text, status, information, output);
+      const isKept = this.requester.isOutstanding(request);
+      this.life.change({ pending: isKept ? [...pending, { ...request, returned: status }] : pending });
+      this.life.answer(act.text, status, ...this.answerOf(request, status));
       return;
     }
-    const isTrial = 'isTrial' in act;
-    const text = isTrial ? `${act.text} async` : act.text;
-    this.life.change({
-      results: [...results, { text, status, information: 0, output: noBytes }],
-      pending: [...pending, request],
-    });
-    if (isTrial) this.life.insert([trialWait, cancelTrial]);
-    if (act.isAsync || isTrial) this.life.next();
-    else this.life.change({ stage: 'completing', deadline: this.life.inPatience });
+    this.pend(act, { ...request, returned: status });
+    if (act.isAsync || 'isTrial' in act) this.life.next();
+    else
+      this.life.change({
+        stage: 'completing',
+        deadline: this.life.inPatience,
+        request: { ...request, returned: status },
+      });
+  }
+
+  private answerOf(request: SentRequest, status: number): [information: number, output: Uint8Array] {
+    if (status >>> 30 === 3) return [0, noBytes];
+    const { information, output } = this.requester.resultOf(request);
+    return [information, output];
   }
 
   isComplete(request: SentRequest): boolean {
     return this.requester.isComplete(request);
+  }
+
+  /** Whether the request is done and its thread is free again. */
+  isOver(request: SentRequest): boolean {
+    return this.nt.scheduler.thread(request.thread).state === 'idle' && !this.requester.isOutstanding(request);
   }
 
   /** Whether a trial that blocks its thread is waited for still longer. */
@@ -121,18 +160,34 @@ export class RequestActs {
     return deadline < request.sentAt + trialPatience100ns && this.nt.cpu.retired < retiredLimit;
   }
 
-  /** Takes the results of requests that completed. */
+  /** Takes the results of requests that completed, and what system services returned meanwhile. */
   collect(): void {
     const { pending, results: before } = this.life.state;
-    const done = pending.filter((request) => this.requester.isComplete(request));
-    if (done.length === 0) return;
+    const still: SentRequest[] = [];
     const results = before.slice();
-    for (const request of done) {
+    for (const request of pending) {
       const result = results[request.stepIndex];
       assert(result, 'a request belongs to a step');
-      results[request.stepIndex] = { text: result.text, ...this.requester.resultOf(request) };
+      const returned = request.returned ?? this.returnOf(request);
+      if (returned === undefined) still.push(request);
+      else if (this.requester.isComplete(request)) {
+        results[request.stepIndex] = { text: result.text, ...this.requester.resultOf(request) };
+      } else if (returned === STATUS_PENDING) still.push({ ...request, returned });
+      else {
+        const [information, output] = this.answerOf(request, returned);
+        results[request.stepIndex] = { text: result.text, status: returned, information, output };
+        if (this.requester.isOutstanding(request)) still.push({ ...request, returned });
+      }
     }
-    this.life.change({ results, pending: pending.filter((request) => !done.includes(request)) });
+    if (still.length !== pending.length || still.some((request, index) => request !== pending[index])) {
+      this.life.change({ results, pending: still });
+    }
+  }
+
+  /** What the system service of a request returned that held its thread; undefined if it still does. */
+  private returnOf({ thread }: SentRequest): number | undefined {
+    const { state, result } = this.nt.scheduler.thread(thread);
+    return state === 'idle' ? result >>> 0 : undefined;
   }
 
   cancel(target: string | undefined): void {
@@ -141,9 +196,6 @@ export class RequestActs {
       this.life.answer(this.life.textOfAct, STATUS_INVALID_HANDLE);
       return;
     }
-    this.life.call(this.nt.scheduler.requester, 'NtCancelIoFile', [
-      file.handle,
-      this.nt.userMemory.allocate(IO_STATUS_BLOCK.sizeBytes),
-    ]);
+    this.life.callFromProgram('NtCancelIoFile', [file.handle, this.nt.userMemory.allocate(IO_STATUS_BLOCK.sizeBytes)]);
   }
 }

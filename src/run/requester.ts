@@ -17,6 +17,7 @@ export type RequestStep = Step & { readonly verb: 'ioctl' | 'read' | 'write' };
 /** FILE_GENERIC_READ | FILE_GENERIC_WRITE */
 const genericReadWrite = 0x0012_019f;
 export const noBytes = new Uint8Array(0);
+const majorOf = { ioctl: 'IRP_MJ_DEVICE_CONTROL', read: 'IRP_MJ_READ', write: 'IRP_MJ_WRITE' } as const;
 
 export class Requester {
   private readonly nt: Nt;
@@ -25,12 +26,8 @@ export class Requester {
     this.nt = nt;
   }
 
-  private start(routine: string, args: readonly (number | bigint)[]): void {
-    this.nt.scheduler.start(this.nt.scheduler.requester, this.nt.entries.routineVa(routine), args);
-  }
-
-  /** Starts NtCreateFile; returns where it will store the handle. */
-  open(path: string): Va {
+  /** Starts NtCreateFile on a thread that is idle; returns where it will store the handle. */
+  open(path: string, thread: Va): Va {
     const { memory, userMemory, scheduler } = this.nt;
     const name = path.startsWith('\\\\.\\') ? `\\??\\${path.slice(4)}` : path;
     const block = userMemory.allocate(0x100 + name.length * 2);
@@ -49,7 +46,7 @@ export class Requester {
     memory.writeU64(handleAt, 0n);
     const openIf = 1;
     const args = [handleAt, genericReadWrite, attributes, iosb, 0, 0x80, 3, openIf, 0, 0, 0];
-    scheduler.start(scheduler.requester, this.nt.entries.routineVa('NtCreateFile'), args);
+    scheduler.start(thread, this.nt.entries.routineVa('NtCreateFile'), args);
     return handleAt;
   }
 
@@ -63,13 +60,14 @@ export class Requester {
     return { body, handle };
   }
 
-  /** Starts a read, write or device control request of the file. */
+  /** Starts a read, write or device control request of the file on a thread that is idle. */
   send(
     act: RequestStep,
     handle: number,
+    thread: Va,
     handleNamed: (name: string) => number,
   ): Omit<SentRequest, 'stepIndex' | 'sentAt'> {
-    const { memory, userMemory } = this.nt;
+    const { memory, userMemory, objects } = this.nt;
     const input = act.verb === 'read' ? noBytes : dataOf(act.input, handleNamed);
     const outputBytes = act.verb === 'ioctl' ? act.outputBytes : act.verb === 'read' ? act.bytes : 0;
     const inputAt = input.length === 0 ? nullVa : userMemory.allocate(input.length);
@@ -83,26 +81,38 @@ export class Requester {
     const offset = userMemory.allocate(8);
     memory.writeU64(offset, 0n);
     const event = this.createEvent();
+    // The life looks at it after the process and its handles are gone.
+    objects.reference(event.body);
     const request = {
       handle,
       iosb,
       event: event.body,
       output: outputAt,
       outputBytes,
+      thread,
+      what: act.verb === 'ioctl' ? `${majorOf.ioctl}, control code 0x${act.code.toString(16)}` : majorOf[act.verb],
+      returned: undefined,
     };
+    const begin = (routine: string, args: readonly (number | bigint)[]): void =>
+      this.nt.scheduler.start(thread, this.nt.entries.routineVa(routine), args);
     const start = [handle, event.handle, 0, 0, iosb];
     if (act.verb === 'ioctl') {
-      this.start('NtDeviceIoControlFile', [...start, act.code, inputAt, input.length, outputAt, outputBytes]);
+      begin('NtDeviceIoControlFile', [...start, act.code, inputAt, input.length, outputAt, outputBytes]);
     } else {
       const [routine, buffer, bytes] =
         act.verb === 'read' ? ['NtReadFile', outputAt, outputBytes] : ['NtWriteFile', inputAt, input.length];
-      this.start(routine as string, [...start, buffer as Va, bytes as number, offset, 0]);
+      begin(routine as string, [...start, buffer as Va, bytes as number, offset, 0]);
     }
     return request;
   }
 
   isComplete(request: SentRequest): boolean {
     return this.nt.dispatcher.signalState(request.event) > 0;
+  }
+
+  /** Whether a driver still has the request, whatever its dispatch routine returned. */
+  isOutstanding(request: SentRequest): boolean {
+    return [...this.nt.io.irps.outstanding()].some(({ event }) => event === request.event);
   }
 
   resultOf(request: SentRequest): {

@@ -1,6 +1,7 @@
 /** Why a life could not go on, in words. */
 import type { RunResult } from '../nt/nt.ts';
-import type { Act, LifeState } from './life-state.ts';
+import { STATUS_PENDING, statusText } from '../nt/ntstatus.ts';
+import type { Act, LifeState, SentRequest } from './life-state.ts';
 
 const nameOfAct: Readonly<Record<string, string>> = {
   load: 'DriverEntry',
@@ -16,8 +17,13 @@ export function stuckReason(state: LifeState, act: Act, result: RunResult): stri
     return `the device was not removed: Windows does not remove it while a file is open on it${stillPending(state)}`;
   }
   const what = 'text' in act ? `the step '${act.text}'` : (nameOfAct[act.verb] ?? 'the end of the process');
-  if (result !== 'deadline') return `${what} waits for something that nothing left to run can bring`;
-  return `${what} ${'isTrial' in act ? 'blocks its thread' : 'did not end within ten virtual minutes'}`;
+  const { request } = state;
+  const which = request === undefined ? '' : ` (${request.what})`;
+  if (result === 'deadline') return `${what}${which} did not end within ten virtual minutes`;
+  if (state.stage === 'completing') {
+    return `${what}${which} waits for its request to be completed, and nothing is left to run that could do it`;
+  }
+  return `${what}${which} waits for something that nothing left to run can bring`;
 }
 
 /** Why DriverUnload was not called. `name`: ` of B.sys` where there are several drivers; `holders` as of `holdersOf`. */
@@ -28,7 +34,18 @@ export function unloadReason(state: LifeState, name: string, holders: readonly s
 }
 
 function stillPending({ pending, results }: LifeState): string {
-  const requests = [...new Set(pending.map(({ stepIndex }) => `'${results[stepIndex]?.text}'`))];
+  const requests = [...new Set(pending.map((request) => pendingText(request, results[request.stepIndex]?.text ?? '')))];
   const more = requests.length > mostNamed ? ` and ${requests.length - mostNamed} more` : '';
   return requests.length === 0 ? '' : `; still pending: ${requests.slice(0, mostNamed).join(', ')}${more}`;
+}
+
+/** A request that no driver has completed, and how its dispatch routine left it. */
+function pendingText({ what, returned }: SentRequest, step: string): string {
+  const how =
+    returned === undefined
+      ? ', whose dispatch routine holds its thread'
+      : returned === STATUS_PENDING
+        ? ''
+        : `, whose dispatch routine returned ${statusText(returned)} without completing it`;
+  return `'${step}' (${what}${how})`;
 }

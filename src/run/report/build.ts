@@ -64,11 +64,12 @@ export function buildReport(machine: Machine, readSource?: ReadSource): Report {
     threads: life.state.isStuck || end?.kind === 'instruction-limit' ? threads(machine, stacks) : [],
     campaign: null,
     scenario: {
-      steps: life.state.results.map(({ text, status, information, output }) => ({
+      steps: life.state.results.map(({ text, status, information, output }, index) => ({
         step: text,
         status: statusText(status),
         information,
         output: Array.from(output, (byte) => byte.toString(16).padStart(2, '0')).join(''),
+        ...(life.state.pending.some(({ stepIndex }) => stepIndex === index) ? { isNeverCompleted: true } : {}),
       })),
       seed: machine.seed,
     },

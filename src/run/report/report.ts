@@ -100,8 +100,7 @@ export interface Leak {
 
 /** A finding that is no leak. */
 export interface Violation {
-  /** `bug-check` */
-  readonly kind: string;
+  readonly kind: 'bug-check' | 'overrun';
   readonly bugCheck: ReportBugCheck | null;
   readonly summary: string;
   /** In whose code, where there are several drivers. */
@@ -125,6 +124,8 @@ export interface StepReport {
   readonly information: number;
   /** Hex digits. */
   readonly output: string;
+  /** No driver completed the request, whatever its dispatch routine returned. */
+  readonly isNeverCompleted?: true;
 }
 
 export interface PoolCountersReport {

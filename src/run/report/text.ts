@@ -234,12 +234,12 @@ function stepSection({ scenario }: Report, style: TextStyle): string[] {
   ];
 }
 
-function stepResult({ status, information, output }: StepReport): string {
+function stepResult({ status, information, output, isNeverCompleted }: StepReport): string {
   const bytes = output.length / 2;
   const shown = output.slice(0, mostOutputBytes * 2);
   const data = output === '' ? '' : `: ${printable(shown)}${bytes > mostOutputBytes ? '…' : ''}`;
   const count = information === 0 && output === '' ? '' : `  ${plural(information, 'byte')}`;
-  return `${statusWithName(status)}${count}${data}`;
+  return `${statusWithName(status)}${count}${data}${isNeverCompleted === true ? '  never completed' : ''}`;
 }
 
 function debugOutputSection({ debugOutput }: Report, style: TextStyle): string[] {

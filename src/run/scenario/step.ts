@@ -80,7 +80,10 @@ export const stepForms: readonly { readonly form: string; readonly does: string 
     form: 'interrupt [line|message]',
     does: 'the device interrupts: the service routine that the driver connected runs',
   },
-  { form: 'suspend', does: 'power: the system goes to sleep (S3), unless a driver refuses; while it sleeps, only wait and resume can follow' },
+  {
+    form: 'suspend',
+    does: 'power: the system goes to sleep (S3), unless a driver refuses; while it sleeps, only wait and resume can follow',
+  },
   { form: 'resume', does: 'power: the system wakes' },
 ];
 
