@@ -76,7 +76,9 @@ describe.runIf(has('clang-16', 'lld-link-16'))('symbols of a driver with a PDB',
 
   it('says that the PDB is missing or damaged', () => {
     const driver = build('mine', 1);
-    expect(loadSymbols(driver.pe, driver.bytes).notes[0]).toMatch(/^mine\.pdb \([0-9A-F]{32} age 1\) was not found$/);
+    expect(loadSymbols(driver.pe, driver.bytes).notes[0]).toMatch(
+      /^mine\.pdb \([0-9A-F]{32} age 1\) was not found; looked for: beside the driver$/,
+    );
     const damaged = { name: 'mine.pdb', bytes: Uint8Array.of(1, 2, 3) };
     expect(loadSymbols(driver.pe, driver.bytes, [damaged]).notes).toEqual([expect.stringContaining('not a PDB file')]);
   });

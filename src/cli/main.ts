@@ -62,7 +62,13 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
         .default('default'),
     )
     .option('--hardware-id <id>', 'hardware ID of the device; repeatable, the most special first', collect(String), [])
-    .option('--symbols <path>', 'symbol file or directory; repeatable', collect(String), [])
+    .option(
+      '--symbols <path>',
+      'symbol file, directory, store or path as in _NT_SYMBOL_PATH; repeatable',
+      collect(String),
+      [],
+    )
+    .option('--download-symbols', 'ask the servers of the symbol path, and keep what they have in its directory', false)
     .option('--source <dir>', 'directory with source files, for lines in the report; repeatable', collect(String), [])
     .option(
       '--limit <instructions>',
@@ -77,7 +83,7 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
       const { verifyCommand } = await import('./verify-command.ts');
       const flags = options.standard ? standardFlags : (options.flags ?? defaultFlags);
       finish(
-        verifyCommand(
+        await verifyCommand(
           paths,
           {
             ...options,
@@ -120,6 +126,7 @@ interface VerifyFlags {
   readonly resources: 'default' | 'none';
   readonly hardwareId: readonly string[];
   readonly symbols: readonly string[];
+  readonly downloadSymbols: boolean;
   readonly source: readonly string[];
   readonly limit: number;
 }

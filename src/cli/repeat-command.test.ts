@@ -12,6 +12,7 @@ const choice = {
   flags: defaultFlags,
   steps: [],
   symbols: [],
+  downloadSymbols: false,
   sources: [],
   limit: defaultInstructionLimit,
 };

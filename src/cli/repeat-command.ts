@@ -11,6 +11,7 @@ export interface RunChoice {
   readonly flags: number;
   readonly steps: readonly string[];
   readonly symbols: readonly string[];
+  readonly downloadSymbols: boolean;
   readonly sources: readonly string[];
   readonly limit: number;
 }
@@ -25,6 +26,7 @@ export function repeatCommand(choice: RunChoice): string {
   if (choice.resources !== 'default') words.push('--resources', choice.resources);
   for (const id of choice.hardwareIds) words.push('--hardware-id', id);
   for (const path of choice.symbols) words.push('--symbols', path);
+  if (choice.downloadSymbols) words.push('--download-symbols');
   for (const path of choice.sources) words.push('--source', path);
   for (const step of choice.steps) words.push('--do', step);
   return words.map(shellQuoted).join(' ');

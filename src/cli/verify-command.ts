@@ -7,10 +7,11 @@ import { reportText } from '../run/report/text.ts';
 import type { Step } from '../run/scenario/step.ts';
 import { verify } from '../run/verify.ts';
 import { type ExitStatus, statusOfVerdict } from './exit-status.ts';
-import { findSymbolFiles, readInputFile } from './input-files.ts';
+import { readInputFile } from './input-files.ts';
 import { repeatCommand } from './repeat-command.ts';
 import { SourceFiles } from './source-files.ts';
-import { errorLine, type Terminal, writeJson } from './terminal.ts';
+import { findSymbols, type SymbolChoice } from './symbol-files.ts';
+import { type Terminal, writeJson } from './terminal.ts';
 
 export interface VerifyCommandOptions {
   readonly companions: readonly string[];
@@ -20,16 +21,22 @@ export interface VerifyCommandOptions {
   readonly resources: 'default' | 'none';
   readonly hardwareIds: readonly string[];
   readonly limit: number;
+  /** Symbol paths. */
   readonly symbols: readonly string[];
+  readonly downloadSymbols: boolean;
   /** Folders with source files. */
   readonly sources: readonly string[];
   readonly json: string | undefined;
 }
 
 /** `poolproof verify`: the drivers in one machine, loaded in the order given. */
-export function verifyCommand(paths: readonly string[], options: VerifyCommandOptions, terminal: Terminal): ExitStatus {
+export async function verifyCommand(
+  paths: readonly string[],
+  options: VerifyCommandOptions,
+  terminal: Terminal,
+): Promise<ExitStatus> {
   const repeat = repeatCommand({ ...options, paths, steps: options.steps.map(({ text }) => text) });
-  const report = run(paths, options, terminal, repeat);
+  const report = await run(paths, options, repeat);
   if (options.json !== '-') {
     terminal.out(reportText(report, terminal.style));
     if (report.verdict !== 'clean') terminal.out(`${terminal.style.faint(`Repeat: ${repeat}`)}\n`);
@@ -50,10 +57,16 @@ export class LifeError extends Error {
   }
 }
 
-function run(paths: readonly string[], options: VerifyCommandOptions, terminal: Terminal, repeat: string): Report {
-  const read = (path: string): DriverFile => readDriver(path, options.symbols, terminal);
-  const companions = options.companions.map(read);
-  const drivers = paths.map(read);
+async function run(paths: readonly string[], options: VerifyCommandOptions, repeat: string): Promise<Report> {
+  const symbols: SymbolChoice = {
+    paths: options.symbols,
+    fallback: process.env._NT_SYMBOL_PATH,
+    isDownloadWanted: options.downloadSymbols,
+  };
+  const companions: DriverFile[] = [];
+  for (const path of options.companions) companions.push(await readDriver(path, symbols));
+  const drivers: DriverFile[] = [];
+  for (const path of paths) drivers.push(await readDriver(path, symbols));
   const sources = new SourceFiles([...paths, ...options.companions], options.sources);
   try {
     return verify({
@@ -73,9 +86,9 @@ function run(paths: readonly string[], options: VerifyCommandOptions, terminal: 
   }
 }
 
-function readDriver(path: string, symbols: readonly string[], terminal: Terminal): DriverFile {
+async function readDriver(path: string, symbols: SymbolChoice): Promise<DriverFile> {
   const bytes = readInputFile(path);
   const name = basename(path);
-  const warn = (text: string): void => terminal.err(errorLine(text));
-  return { name, path, bytes, symbolFiles: findSymbolFiles(path, parsePe(bytes, name), symbols, warn) };
+  const search = await findSymbols(path, parsePe(bytes, name), symbols);
+  return { name, path, bytes, symbolFiles: search.candidates, symbolSearch: search };
 }

@@ -10,6 +10,8 @@ export interface DriverFile {
   readonly bytes: Uint8Array;
   /** What may hold the driver's symbols. */
   readonly symbolFiles?: readonly SymbolCandidate[];
+  /** Where else symbols were looked for, and what was met there and can't be used; for the report. */
+  readonly symbolSearch?: { readonly places: readonly string[]; readonly notes: readonly string[] };
 }
 
 export interface MachineOptions {

@@ -126,7 +126,7 @@ export class Machine {
     const known = this.symbols.get(image.index);
     if (known !== undefined) return known;
     assert(image.pe, 'a driver has its file');
-    const loaded = loadSymbols(image.pe, file.bytes, file.symbolFiles ?? []);
+    const loaded = loadSymbols(image.pe, file.bytes, file.symbolFiles ?? [], file.symbolSearch?.places);
     this.symbols.set(image.index, loaded);
     return loaded;
   }

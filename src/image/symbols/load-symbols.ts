@@ -14,6 +14,8 @@ export interface SymbolCandidate {
   /** Path or name; only what follows the last separator counts. */
   readonly name: string;
   readonly bytes: Uint8Array;
+  /** Where it was found, for people; undefined: where one expects it, beside the image. */
+  readonly place?: string;
 }
 
 export interface LoadedSymbols {
@@ -27,9 +29,14 @@ export interface LoadedSymbols {
 /**
  * Finds the best symbols of an image: a PDB among the candidates that belongs to this very build; else DWARF in the
  * image; else its COFF symbol table; else its exports and `.pdata`. Each fills the gaps of the one before. Never
- * throws for what is wrong with symbols: the notes say it.
+ * throws for what is wrong with symbols: the notes say it. `places`: what was searched besides the image's folder.
  */
-export function loadSymbols(pe: PeImage, file: Uint8Array, candidates: readonly SymbolCandidate[] = []): LoadedSymbols {
+export function loadSymbols(
+  pe: PeImage,
+  file: Uint8Array,
+  candidates: readonly SymbolCandidate[] = [],
+  places: readonly string[] = [],
+): LoadedSymbols {
   const notes: string[] = [];
   const note = (text: string): void => {
     if (!notes.includes(text)) notes.push(text);
@@ -62,7 +69,8 @@ export function loadSymbols(pe: PeImage, file: Uint8Array, candidates: readonly 
   }
   const wanted = baseName(pe.codeView?.pdbPath ?? '');
   if (pe.codeView !== undefined && wanted !== '' && !candidates.some(({ name }) => isSameFile(name, wanted))) {
-    note(`${oneLine(wanted)} (${identity(pe.codeView)}) was not found`);
+    const searched = ['beside the driver', ...places].map(oneLine).join(', ');
+    note(`${oneLine(wanted)} (${identity(pe.codeView)}) was not found; looked for: ${searched}`);
   }
   const origin = coff === undefined ? `exports of ${image}` : `COFF symbols of ${image}`;
   return { source: named, origin, notes };
@@ -96,12 +104,20 @@ function choosePdb(
     const name = baseName(candidate.name);
     const pdb = attempt(() => openPdb(candidate.bytes, name));
     if (pdb === undefined) continue;
-    if (matchesImage(pdb, codeView)) return pdb;
+    if (matchesImage(pdb, codeView)) {
+      if (candidate.place !== undefined) note(`symbols from ${oneLine(candidate.name)}${from(candidate)}`);
+      return pdb;
+    }
     note(
       `${oneLine(name)} is not used: it belongs to another build (it is ${pdb.info.guid} age ${pdb.dbi.age}, the image asks for ${identity(codeView)})`,
     );
   }
   return undefined;
+}
+
+/** A server, whose file now lies in a store. */
+function from({ place = '' }: SymbolCandidate): string {
+  return /^https?:/i.test(place) ? ` (downloaded from ${oneLine(place)})` : '';
 }
 
 function identity({ guid, age }: CodeViewRecord): string {

@@ -95,7 +95,7 @@ function notes(machine: Machine, stacks: CallStackReader): string[] {
   const { life, nt, drivers } = machine;
   const of = ({ image }: LoadedDriver): string => (drivers.length === 1 ? '' : `${image.fileName}: `);
   const all = drivers.flatMap((driver) =>
-    [...(driver.image.pe?.notes ?? []), ...machine.symbolsOf(driver).notes].map((note) => `${of(driver)}${note}`),
+    [...(driver.image.pe?.notes ?? []), ...symbolNotes(machine, driver)].map((note) => `${of(driver)}${note}`),
   );
   all.push(...breakpointNotes(machine, stacks));
   if (life.state.tour !== undefined && drivers.some((driver) => life.madeDevices(driver))) all.push(tourNote(machine));
@@ -107,6 +107,10 @@ function notes(machine: Machine, stacks: CallStackReader): string[] {
     all.push(`the machine stopped before the check at unload of ${unchecked.map(({ name }) => name).join(', ')}`);
   }
   return all;
+}
+
+function symbolNotes(machine: Machine, driver: LoadedDriver): readonly string[] {
+  return [...(driver.file.symbolSearch?.notes ?? []), ...machine.symbolsOf(driver).notes];
 }
 
 /** Drivers that the check at unload did not come to, because an earlier one stopped the machine. */
