@@ -22,6 +22,7 @@ import {
 } from '../structures/io.ts';
 import { DispatcherType, KEVENT } from '../structures/ke.ts';
 import { PoolType } from '../structures/pool.ts';
+import { Irps } from './irps.ts';
 
 const pirp = pointerTo('IRP');
 const pdevice = pointerTo('DEVICE_OBJECT');
@@ -65,9 +66,13 @@ function attachMdl(nt: Nt, irp: Va, buffer: Va, bytes: number, isWrite: boolean,
   return true;
 }
 
-function allocate(nt: Nt, stackSize: number, call: Call): Outcome {
+function allocate(nt: Nt, stackSize: number, chargesQuota: boolean, call: Call): Outcome {
   if (stackSize < 0) return unsupported(`${call.name} with a negative stack size`);
-  return nt.io.irps.allocateForDriver(stackSize, call) ?? nullVa;
+  const bytes = Irps.sizeBytes(stackSize);
+  if (chargesQuota && nt.poolQuota.refusal(false, bytes) !== undefined) return nullVa;
+  const irp = nt.io.irps.allocateForDriver(stackSize, call);
+  if (irp !== undefined && chargesQuota) nt.poolQuota.charge(irp, false, bytes);
+  return irp ?? nullVa;
 }
 
 interface Control {
@@ -209,14 +214,14 @@ export const ioIrpCreation = ntExports('ntoskrnl.exe', {
     irql: upToDispatch,
     params: { StackSize: CCHAR, ChargeQuota: BOOLEAN },
     returns: 'PVOID',
-    body: (nt, { StackSize }, call) => allocate(nt, StackSize, call),
+    body: (nt, { StackSize, ChargeQuota }, call) => allocate(nt, StackSize, ChargeQuota, call),
   }),
   IoAllocateIrpEx: ntRoutine({
     doc: 'wdm.h; nf-wdm-ioallocateirpex',
     irql: upToDispatch,
     params: { DeviceObject: pdevice, StackSize: CCHAR, ChargeQuota: BOOLEAN },
     returns: 'PVOID',
-    body: (nt, { StackSize }, call) => allocate(nt, StackSize, call),
+    body: (nt, { StackSize, ChargeQuota }, call) => allocate(nt, StackSize, ChargeQuota, call),
   }),
   IoFreeIrp: ntRoutine({
     doc: 'wdm.h; nf-wdm-iofreeirp',
@@ -254,7 +259,7 @@ export const ioIrpCreation = ntExports('ntoskrnl.exe', {
     returns: 'PVOID',
     body: (nt, { Irp, StackSize }, call) => {
       const { memory } = nt;
-      const made = allocate(nt, StackSize, call);
+      const made = allocate(nt, StackSize, false, call);
       if (typeof made !== 'number' || made === nullVa) return made;
       const associated = made as Va;
       IRP.Flags.set(memory, associated, IrpFlag.AssociatedIrp);

@@ -58,6 +58,16 @@ describe('pool that is charged to a process', () => {
     expect(t.nt.poolQuota.usage).toMatchObject({ nonPagedBytes: 0 });
   });
 
+  it('is charged for IRPs whose maker says so', () => {
+    const t = setUp();
+    const irp = t.call('IoAllocateIrp', 1, true);
+    expect(t.nt.poolQuota.usage.nonPagedBytes).toBe(0xd0 + 0x48);
+    expect(t.call('IoAllocateIrp', 11, true)).toBe(0);
+    expect(t.call('IoAllocateIrp', 11, false)).not.toBe(0);
+    t.call('IoFreeIrp', irp);
+    expect(t.nt.poolQuota.usage.nonPagedBytes).toBe(0);
+  });
+
   it('is not charged without the quota forms', () => {
     const t = setUp();
     t.call('ExAllocatePoolWithTag', nonPagedNx, 5000, tag);
