@@ -76,6 +76,7 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
       parseLimit,
       defaultInstructionLimit,
     )
+    .option('--no-progress', 'do not show on the terminal how far a long run is')
     .option('--debug', "with an error of poolproof's own, print where it happened")
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', `\n${stepHelp()}\n\n${exitStatusHelp()}`)
@@ -129,6 +130,7 @@ interface VerifyFlags {
   readonly downloadSymbols: boolean;
   readonly source: readonly string[];
   readonly limit: number;
+  readonly progress: boolean;
 }
 
 function configure(command: Command, terminal: Terminal): void {

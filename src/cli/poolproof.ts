@@ -16,6 +16,9 @@ const terminal = {
   out: (text: string) => void process.stdout.write(text),
   err: (text: string) => void process.stderr.write(text),
   style: styleFor(process.stdout.isTTY, process.env),
+  progress: process.stderr.isTTY
+    ? { write: (text: string) => void process.stderr.write(text), columns: process.stderr.columns || 80 }
+    : undefined,
 };
 const version = installedVersion(dirname(fileURLToPath(import.meta.url)));
 

@@ -4,6 +4,7 @@ import pc from 'picocolors';
 import { printable, terminalSafeJson } from '../run/report/printable.ts';
 import { plainStyle, type TextStyle } from '../run/report/text.ts';
 import { fileError, systemProblem } from './errors.ts';
+import type { ProgressTerminal } from './progress-line.ts';
 
 export interface Terminal {
   /** Standard output: results. */
@@ -11,6 +12,8 @@ export interface Terminal {
   /** Standard error: everything else. */
   err(text: string): void;
   readonly style: TextStyle;
+  /** Where progress is shown; undefined if standard error is no terminal. */
+  readonly progress?: ProgressTerminal | undefined;
 }
 
 const colours = pc.createColors(true);

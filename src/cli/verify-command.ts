@@ -8,6 +8,7 @@ import type { Step } from '../run/scenario/step.ts';
 import { verify } from '../run/verify.ts';
 import { type ExitStatus, statusOfVerdict } from './exit-status.ts';
 import { readInputFile } from './input-files.ts';
+import { ProgressLine } from './progress-line.ts';
 import { repeatCommand } from './repeat-command.ts';
 import { SourceFiles } from './source-files.ts';
 import { findSymbols, type SymbolChoice } from './symbol-files.ts';
@@ -27,6 +28,8 @@ export interface VerifyCommandOptions {
   /** Folders with source files. */
   readonly sources: readonly string[];
   readonly json: string | undefined;
+  /** Whether a terminal is shown how far the run is. */
+  readonly progress: boolean;
 }
 
 /** `poolproof verify`: the drivers in one machine, loaded in the order given. */
@@ -36,7 +39,7 @@ export async function verifyCommand(
   terminal: Terminal,
 ): Promise<ExitStatus> {
   const repeat = repeatCommand({ ...options, paths, steps: options.steps.map(({ text }) => text) });
-  const report = await run(paths, options, repeat);
+  const report = await run(paths, options, terminal, repeat);
   if (options.json !== '-') {
     terminal.out(reportText(report, terminal.style));
     if (report.verdict !== 'clean') terminal.out(`${terminal.style.faint(`Repeat: ${repeat}`)}\n`);
@@ -57,7 +60,12 @@ export class LifeError extends Error {
   }
 }
 
-async function run(paths: readonly string[], options: VerifyCommandOptions, repeat: string): Promise<Report> {
+async function run(
+  paths: readonly string[],
+  options: VerifyCommandOptions,
+  terminal: Terminal,
+  repeat: string,
+): Promise<Report> {
   const symbols: SymbolChoice = {
     paths: options.symbols,
     fallback: process.env._NT_SYMBOL_PATH,
@@ -68,6 +76,8 @@ async function run(paths: readonly string[], options: VerifyCommandOptions, repe
   const drivers: DriverFile[] = [];
   for (const path of paths) drivers.push(await readDriver(path, symbols));
   const sources = new SourceFiles([...paths, ...options.companions], options.sources);
+  const now = (): number => performance.now();
+  const line = options.progress && terminal.progress ? new ProgressLine(terminal.progress, now) : undefined;
   try {
     return verify({
       drivers,
@@ -79,10 +89,13 @@ async function run(paths: readonly string[], options: VerifyCommandOptions, repe
       ...(options.hardwareIds.length === 0 ? {} : { hardwareIds: options.hardwareIds }),
       instructionLimit: options.limit,
       readSource: (file) => sources.find(file),
-      now: () => performance.now(),
+      ...(line === undefined ? {} : { onProgress: (read) => line.show(read) }),
+      now,
     });
   } catch (error) {
     throw error instanceof PoolproofError ? error : new LifeError(repeat, error);
+  } finally {
+    line?.end();
   }
 }
 

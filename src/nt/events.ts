@@ -12,6 +12,8 @@ export interface NtEvents {
   driverUnloading: { readonly image: KernelImage; readonly driverObject: Va };
   /** Nothing of the driver will run any more; its image is still mapped and its objects are gone. */
   driverUnloaded: { readonly image: KernelImage; readonly driverObject: Va };
+  /** The clock interrupt: about every million instructions. */
+  turnEnded: { readonly retired: number };
   debugPrint: { readonly text: string; readonly componentId: number; readonly level: number };
   /** The driver stopped for the debugger: the address of its `int 3`, or where its call of DbgBreakPoint returns to. */
   breakpoint: { readonly address: Va };

@@ -242,6 +242,7 @@ export class Nt {
     if (this.end.value !== undefined) return;
     if (this.isOverLimit()) return;
     this.clock.tick();
+    if (this.events.has('turnEnded')) this.events.emit('turnEnded', { retired: this.cpu.retired });
     if (!this.interrupts.deliver() && this.scheduler.hasRunningThread) this.scheduler.rotate();
   }
 

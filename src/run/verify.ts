@@ -1,5 +1,6 @@
 import { Machine } from './machine.ts';
 import type { MachineOptions } from './machine-options.ts';
+import { type Progress, progressOf } from './progress.ts';
 import { buildReport } from './report/build.ts';
 import type { Report } from './report/report.ts';
 import type { ReadSource } from './report/source-excerpt.ts';
@@ -7,6 +8,8 @@ import type { ReadSource } from './report/source-excerpt.ts';
 export interface VerifyOptions extends Omit<MachineOptions, 'flagsLiveAtExit'> {
   /** Called with each line that the driver prints. */
   readonly onDebugOutput?: (line: string) => void;
+  /** Called often while the drivers run; must be quick unless it wants to know more. */
+  readonly onProgress?: (read: () => Progress) => void;
   /** Gives the text of source files, for the report. */
   readonly readSource?: ReadSource;
   /** Milliseconds from any start; only `host.durationMs` comes of it, 0 without it. */
@@ -29,7 +32,8 @@ export function verify(options: VerifyOptions): Report {
 
 function runLife(options: VerifyOptions, flagsLiveAtExit: boolean): Machine {
   const machine = new Machine({ ...options, flagsLiveAtExit });
-  const { onDebugOutput } = options;
+  const { onDebugOutput, onProgress } = options;
+  if (onProgress) machine.nt.events.on('turnEnded', () => onProgress(() => progressOf(machine)));
   if (onDebugOutput) machine.nt.events.on('debugPrint', ({ text }) => onDebugOutput(text));
   machine.run();
   return machine;

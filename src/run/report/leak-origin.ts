@@ -21,11 +21,11 @@ export function stepsOf(
   life: LifeState,
   drivers: readonly LoadedDriver[],
 ): readonly LeakStep[] {
-  return activities.map(({ activity, count }) => ({ ...stepAt(activity, life, drivers), count }));
+  return activities.map(({ activity, count }) => ({ ...activityAt(activity, life, drivers), count }));
 }
 
 /** An act of the plan as people know it. Steps have the numbers that they have in the report. */
-function stepAt(
+export function activityAt(
   index: number,
   { plan, results }: LifeState,
   drivers: readonly LoadedDriver[],
