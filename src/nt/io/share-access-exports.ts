@@ -1,7 +1,7 @@
 /** Share access that drivers keep for their own files, and small questions about requests. */
 import { nullVa, type Va } from '../../base/va.ts';
 import type { GuestMemory } from '../../engine/memory/guest-memory.ts';
-import { anyIrql, passiveOnly, upToDispatch } from '../declare/irql-ranges.ts';
+import { anyIrql, passiveOnly } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { ACCESS_MASK, BOOLEAN, PVOID, pointerTo, ULONG } from '../declare/parameter-types.ts';
 import { STATUS_SHARING_VIOLATION, STATUS_SUCCESS } from '../ntstatus.ts';
@@ -139,7 +139,7 @@ export const ioShareAccess = ntExports('ntoskrnl.exe', {
   }),
   IoIsOperationSynchronous: ntRoutine({
     doc: 'ntifs.h; nf-ntifs-ioisoperationsynchronous',
-    irql: upToDispatch,
+    irql: anyIrql,
     params: { Irp: pointerTo('IRP') },
     returns: 'BOOLEAN',
     body: ({ memory, io }, { Irp }) => {

@@ -82,7 +82,7 @@ export const ioStartIo = ntExports('ntoskrnl.exe', {
   }),
   IoStartNextPacketByKey: ntRoutine({
     doc: 'ntifs.h; nf-ntifs-iostartnextpacketbykey',
-    irql: dispatchOnly,
+    irql: upToDispatch,
     params: { DeviceObject: pdevice, Cancelable: BOOLEAN, Key: ULONG },
     returns: 'VOID',
     body: (nt, { DeviceObject, Cancelable, Key }) => startNextPacket(nt, DeviceObject, Cancelable, Key),

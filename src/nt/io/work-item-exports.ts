@@ -1,7 +1,7 @@
 /** Work items: of the I/O manager, which keeps the device (or driver) object alive, and bare ones. */
 import { nullVa, type Va } from '../../base/va.ts';
 import type { Call } from '../declare/call.ts';
-import { passiveOnly, upToDispatch } from '../declare/irql-ranges.ts';
+import { anyIrql, passiveOnly, upToDispatch } from '../declare/irql-ranges.ts';
 import { ntExports, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest } from '../declare/outcome.ts';
 import { PVOID, pointerTo, ULONG, ULONG64 } from '../declare/parameter-types.ts';
@@ -70,14 +70,14 @@ export const ioWorkItems = ntExports('ntoskrnl.exe', {
   }),
   IoSizeofWorkItem: ntRoutine({
     doc: 'wdm.h; nf-wdm-iosizeofworkitem',
-    irql: upToDispatch,
+    irql: anyIrql,
     params: {},
     returns: 'ULONG',
     body: () => IO_WORKITEM.sizeBytes,
   }),
   IoInitializeWorkItem: ntRoutine({
     doc: 'wdm.h; nf-wdm-ioinitializeworkitem',
-    irql: upToDispatch,
+    irql: anyIrql,
     params: { IoObject: PVOID, IoWorkItem: pitem },
     returns: 'VOID',
     body: (nt, { IoObject, IoWorkItem }) => {
@@ -86,7 +86,7 @@ export const ioWorkItems = ntExports('ntoskrnl.exe', {
   }),
   IoUninitializeWorkItem: ntRoutine({
     doc: 'wdm.h; nf-wdm-iouninitializeworkitem',
-    irql: upToDispatch,
+    irql: anyIrql,
     params: { IoWorkItem: pitem },
     returns: 'VOID',
     body: (nt, { IoWorkItem }) => {

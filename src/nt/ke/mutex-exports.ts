@@ -88,7 +88,7 @@ export const keMutexes = ntExports('ntoskrnl.exe', {
   }),
   KeReadStateSemaphore: ntRoutine({
     doc: 'wdm.h; nf-wdm-kereadstatesemaphore',
-    irql: upToDispatch,
+    irql: anyIrql,
     params: { Semaphore: pointerTo('KSEMAPHORE') },
     returns: 'LONG',
     body: (nt, { Semaphore }) => nt.dispatcher.signalState(Semaphore),

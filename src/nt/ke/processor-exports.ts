@@ -1,6 +1,6 @@
 /** Questions about processors, of which there is one in one group, and about what it can do. */
 import { nullVa, type Va } from '../../base/va.ts';
-import { anyIrql, passiveOnly, upToApc } from '../declare/irql-ranges.ts';
+import { anyIrql, passiveOnly, upToApc, upToDispatch } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { pointerTo, ULONG, ULONG64, USHORT } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
@@ -105,7 +105,7 @@ export const keProcessors = ntExports(
     }),
     KeSetSystemAffinityThread: ntRoutine({
       doc: 'ntddk.h; nf-ntddk-kesetsystemaffinitythread',
-      irql: passiveOnly,
+      irql: upToDispatch,
       params: { Affinity: ULONG64 },
       returns: 'VOID',
       body: (nt, { Affinity }) => {
@@ -115,7 +115,7 @@ export const keProcessors = ntExports(
     /** Returns the system affinity that was in force, 0 if none was. */
     KeSetSystemAffinityThreadEx: ntRoutine({
       doc: 'wdm.h; nf-wdm-kesetsystemaffinitythreadex',
-      irql: upToApc,
+      irql: upToDispatch,
       params: { Affinity: ULONG64 },
       returns: 'ULONG64',
       body: (nt, { Affinity }) =>
@@ -132,7 +132,7 @@ export const keProcessors = ntExports(
     }),
     KeRevertToUserAffinityThreadEx: ntRoutine({
       doc: 'wdm.h; nf-wdm-kereverttouseraffinitythreadex',
-      irql: upToApc,
+      irql: upToDispatch,
       params: { Affinity: ULONG64 },
       returns: 'VOID',
       body: (nt, { Affinity }) => {
@@ -141,7 +141,7 @@ export const keProcessors = ntExports(
     }),
     KeSetSystemGroupAffinityThread: ntRoutine({
       doc: 'wdm.h; nf-wdm-kesetsystemgroupaffinitythread',
-      irql: upToApc,
+      irql: upToDispatch,
       params: { Affinity: pointerTo('GROUP_AFFINITY'), PreviousAffinity: pointerTo('GROUP_AFFINITY') },
       returns: 'VOID',
       body: (nt, { Affinity, PreviousAffinity }) => {
@@ -157,7 +157,7 @@ export const keProcessors = ntExports(
     }),
     KeRevertToUserGroupAffinityThread: ntRoutine({
       doc: 'wdm.h; nf-wdm-kereverttousergroupaffinitythread',
-      irql: upToApc,
+      irql: upToDispatch,
       params: { PreviousAffinity: pointerTo('GROUP_AFFINITY') },
       returns: 'VOID',
       body: (nt, { PreviousAffinity }) => {

@@ -100,7 +100,7 @@ export const keTime = ntExports('ntoskrnl.exe', {
   ExLocalTimeToSystemTime: convertTime('wdm.h; nf-wdm-exlocaltimetosystemtime', 1n),
   ExQueryTimerResolution: ntRoutine({
     doc: 'wdm.h; nf-wdm-exquerytimerresolution',
-    irql: ['PASSIVE', 'APC'],
+    irql: anyIrql,
     params: { Maximum: pointerTo('ULONG'), Minimum: pointerTo('ULONG'), Current: pointerTo('ULONG') },
     returns: 'VOID',
     body: ({ memory }, { Maximum, Minimum, Current }) => {

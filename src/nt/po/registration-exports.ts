@@ -1,7 +1,7 @@
 /** What drivers register with the power manager: power settings, system states, idle counters. */
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import type { Call } from '../declare/call.ts';
-import { passiveOnly, upToApc, upToDispatch } from '../declare/irql-ranges.ts';
+import { anyIrql, passiveOnly, upToApc, upToDispatch } from '../declare/irql-ranges.ts';
 import { ntExports, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { PVOID, pointerTo, ULONG, ULONG64 } from '../declare/parameter-types.ts';
@@ -106,21 +106,21 @@ export const poRegistrations = ntExports('ntoskrnl.exe', {
   }),
   PoSetDeviceBusyEx: ntRoutine({
     doc: 'wdm.h; nf-wdm-posetdevicebusyex',
-    irql: upToDispatch,
+    irql: anyIrql,
     params: { IdlePointer: pointerTo('ULONG') },
     returns: 'VOID',
     body: (nt, { IdlePointer }) => nt.memory.writeU32(IdlePointer, 0) as undefined,
   }),
   PoStartDeviceBusy: ntRoutine({
     doc: 'wdm.h; nf-wdm-postartdevicebusy',
-    irql: upToDispatch,
+    irql: anyIrql,
     params: { IdlePointer: pointerTo('ULONG') },
     returns: 'VOID',
     body: (nt, { IdlePointer }) => nt.memory.writeU32(IdlePointer, 0) as undefined,
   }),
   PoEndDeviceBusy: ntRoutine({
     doc: 'wdm.h; nf-wdm-poenddevicebusy',
-    irql: upToDispatch,
+    irql: anyIrql,
     params: { IdlePointer: pointerTo('ULONG') },
     returns: 'VOID',
     body: (nt, { IdlePointer }) => nt.memory.writeU32(IdlePointer, 0) as undefined,

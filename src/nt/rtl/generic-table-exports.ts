@@ -5,7 +5,7 @@
  */
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import type { ResumedCall } from '../declare/call.ts';
-import { upToDispatch } from '../declare/irql-ranges.ts';
+import { anyIrql, upToDispatch } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { BOOLEAN, PVOID, ULONG } from '../declare/parameter-types.ts';
@@ -310,7 +310,7 @@ function routinesOf(kind: Kind, page: '' | 'avl') {
     }),
     element: ntRoutine({
       doc: doc('rtlgetelementgenerictable'),
-      irql: upToDispatch,
+      irql: anyIrql,
       params: { Table: PVOID, I: ULONG },
       returns: 'PVOID',
       body: (nt, { Table, I }) => element(nt, kind, Table, I),

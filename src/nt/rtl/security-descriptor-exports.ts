@@ -211,7 +211,7 @@ export const rtlSecurityDescriptors = ntExports('ntoskrnl.exe', {
   }),
   RtlValidRelativeSecurityDescriptor: ntRoutine({
     doc: 'wdm.h; nf-wdm-rtlvalidrelativesecuritydescriptor',
-    irql: passiveOnly,
+    irql: upToApc,
     params: { SecurityDescriptor: pdescriptor, Length: ULONG, RequiredInformation: ULONG },
     returns: 'BOOLEAN',
     body: ({ memory }, args) => isValidRelative(memory, args.SecurityDescriptor, args.Length, args.RequiredInformation),

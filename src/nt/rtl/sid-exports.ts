@@ -1,6 +1,6 @@
 /** Security identifiers as drivers make, compare and print them. */
 import { vaAdd } from '../../base/va.ts';
-import { upToApc } from '../declare/irql-ranges.ts';
+import { anyIrql, upToApc } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { BOOLEAN, PVOID, pointerTo, UCHAR, ULONG } from '../declare/parameter-types.ts';
 import { STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_INVALID_SID, STATUS_SUCCESS } from '../ntstatus.ts';
@@ -35,7 +35,7 @@ export const rtlSids = ntExports('ntoskrnl.exe', {
   }),
   RtlEqualSid: ntRoutine({
     doc: 'ntifs.h; nf-ntifs-rtlequalsid',
-    irql: upToApc,
+    irql: anyIrql,
     params: { Sid1: psid, Sid2: psid },
     returns: 'BOOLEAN',
     body: ({ memory }, { Sid1, Sid2 }) =>
@@ -102,7 +102,7 @@ export const rtlSids = ntExports('ntoskrnl.exe', {
   }),
   RtlEqualLuid: ntRoutine({
     doc: 'ntifs.h; compares two LUIDs',
-    irql: upToApc,
+    irql: anyIrql,
     params: { Luid1: pointerTo('LUID'), Luid2: pointerTo('LUID') },
     returns: 'BOOLEAN',
     body: ({ memory }, { Luid1, Luid2 }) => memory.readU64(Luid1) === memory.readU64(Luid2),

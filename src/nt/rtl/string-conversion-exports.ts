@@ -1,6 +1,7 @@
 /** Strings between UTF-16 and code pages, in upper and lower case, and the strings that the kernel allocates. */
 import { nullVa, type Va } from '../../base/va.ts';
 import type { Call } from '../declare/call.ts';
+import { passiveOnly, upToApc } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { BOOLEAN, PVOID, pointerTo, ULONG } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
@@ -22,7 +23,7 @@ const noLookAlikes = { partial: "characters that the code page lacks become '?',
 function toUnicode(page: CodePage, doc: string, terminatorBytes: 0 | 2 = 2) {
   return ntRoutine({
     doc,
-    irql: ['PASSIVE', 'PASSIVE'],
+    irql: page === oemCodePage ? upToApc : passiveOnly,
     params: { DestinationString: PUNICODE_STRING, SourceString: PSTRING, AllocateDestinationString: BOOLEAN },
     returns: 'NTSTATUS',
     body: (nt, { DestinationString, SourceString, AllocateDestinationString }, call) => {
@@ -38,7 +39,7 @@ function toUnicode(page: CodePage, doc: string, terminatorBytes: 0 | 2 = 2) {
 function fromUnicode(page: CodePage, doc: string, map: (text: string) => string, terminatorBytes: 0 | 1 = 1) {
   return ntRoutine({
     doc,
-    irql: ['PASSIVE', 'PASSIVE'],
+    irql: page === oemCodePage ? upToApc : passiveOnly,
     params: { DestinationString: PSTRING, SourceString: PUNICODE_STRING, AllocateDestinationString: BOOLEAN },
     returns: 'NTSTATUS',
     support: noLookAlikes,

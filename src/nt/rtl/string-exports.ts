@@ -1,5 +1,6 @@
 /** Counted strings: RtlInit*, RtlCopy*, RtlAppend*, RtlCompare*, RtlEqual*, RtlPrefix*, RtlHash*, letter case. */
 import { nullVa } from '../../base/va.ts';
+import { anyIrql, upToApc } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { BOOLEAN, PVOID, pointerTo, UCHAR, ULONG, WCHAR } from '../declare/parameter-types.ts';
 import { STATUS_INVALID_PARAMETER, STATUS_SUCCESS } from '../ntstatus.ts';
@@ -52,7 +53,7 @@ export const rtlStrings = ntExports('ntoskrnl.exe', {
   }),
   RtlInitAnsiString: ntRoutine({
     doc: 'wdm.h; nf-wdm-rtlinitansistring',
-    irql: ['PASSIVE', 'DISPATCH'],
+    irql: anyIrql,
     params: initialise,
     returns: 'VOID',
     body: (nt, args) => {
@@ -171,7 +172,7 @@ export const rtlStrings = ntExports('ntoskrnl.exe', {
   }),
   RtlHashUnicodeString: ntRoutine({
     doc: 'wdm.h; nf-wdm-rtlhashunicodestring',
-    irql: ['PASSIVE', 'PASSIVE'],
+    irql: upToApc,
     params: { String: PUNICODE_STRING, CaseInSensitive: BOOLEAN, HashAlgorithm: ULONG, HashValue: PVOID },
     returns: 'NTSTATUS',
     body: ({ memory }, { String: string, CaseInSensitive, HashAlgorithm, HashValue }) => {
