@@ -190,7 +190,7 @@ function leaksOf(sample) {
       .findLast((line) => /^\w.*\w\(.*[^;]$/.test(line))
       ?.replace(/__attribute__\(\(\w+\)\)/, '');
     for (const [, runs, pairs] of markers) {
-      const fields = Object.fromEntries(pairs.split(' ').map((field) => field.split('=')));
+      const fields = Object.fromEntries(pairs.split(/ (?=\w+=)/).map((field) => field.split('=')));
       leaks.push({
         runs: runs?.split(',') ?? null,
         leak: {
