@@ -140,6 +140,10 @@ describe('every leak', () => {
         module: 'nt',
         function: expect.stringMatching(/^(Ex|Io|Mm|Ob|Ps|Rtl|Zw)\w+$/),
       });
+      for (const { step, name } of leak.steps) {
+        if (/^(open|read|write|ioctl) /.test(name)) expect(step, name).not.toBeNull();
+        if (step !== null) expect(report.scenario.steps[step - 1]?.step).toBe(name);
+      }
     }
     const inPool = report.leaks.filter(({ kind }) => countedKinds.includes(kind));
     const counted = inPool.reduce((sum, { count }) => sum + count, 0);

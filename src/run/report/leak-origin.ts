@@ -34,8 +34,11 @@ export function activityAt(
   if (act === undefined) return { step: null, name: 'the end' };
   if ('text' in act) {
     const before = plan.slice(0, index).filter((other) => 'text' in other).length;
-    const isNumbered = results[before] === undefined || results[before].text === act.text;
-    return { step: isNumbered ? before + 1 : null, name: act.text };
+    // A request of the tour that pends is told as an asynchronous one.
+    const names = 'isTrial' in act ? [act.text, `${act.text} async`] : [act.text];
+    const name = names.find((text) => text === results[before]?.text);
+    const isNumbered = results[before] === undefined || name !== undefined;
+    return { step: isNumbered ? before + 1 : null, name: name ?? act.text };
   }
   const of = 'driver' in act && drivers.length > 1 ? ` of ${drivers[act.driver]?.file.name ?? ''}` : '';
   switch (act.verb) {
