@@ -21,8 +21,10 @@ import { ioCancelSafeQueueInternals, ioCancelSafeQueues } from './io/cancel-safe
 import { ioCompletionContextInternals, ioCompletionContexts } from './io/completion-context-exports.ts';
 import { ioDevices } from './io/device-exports.ts';
 import { ioDeviceStacks } from './io/device-stack-exports.ts';
+import { ioDeviceTimerInternals, ioDeviceTimers } from './io/device-timer-exports.ts';
 import { ioDriverLoading } from './io/driver-loading.ts';
 import { ioFileServices } from './io/file-services.ts';
+import { ioHardErrors } from './io/hard-error-exports.ts';
 import { ioInformationServices } from './io/information-services.ts';
 import { ioInterruptInternals, ioInterrupts } from './io/interrupt-exports.ts';
 import { ioIrpCompletion } from './io/irp-completion.ts';
@@ -233,4 +235,7 @@ export const kernelComponents: readonly KernelComponent[] = [
   exTimerInternals,
   exTimers,
   ioReinitializations,
+  ioDeviceTimers,
+  ioDeviceTimerInternals,
+  ioHardErrors,
 ];

@@ -83,3 +83,31 @@ describe('work items', () => {
     expect(code.bugCheck?.slice(0, 3)).toEqual([0xe1, code.at('raiser'), 2]);
   });
 });
+
+describe('the priority of work', () => {
+  it('is that of its queue, and more urgent items go first', () => {
+    const code = new GuestCode(
+      `
+      work: enter
+        mov rbx, rcx
+        call KeGetCurrentThread()
+        call KeQueryPriorityThread(rax)
+        log rax
+        leave
+      all: enter
+        call KeRaiseIrqlToDpcLevel()
+        call ExQueueWorkItem(normal, 3)
+        call ExQueueWorkItem(critical, 0)
+        call ExQueueWorkItem(custom, 36)
+        call ExQueueWorkItem(delayed, 1)
+        call KeLowerIrql(0)
+        leave`,
+      ['normal', 'critical', 'custom', 'delayed'],
+    );
+    for (const name of ['normal', 'critical', 'custom', 'delayed']) {
+      code.nt.memory.writeVa((code.at(name) + 0x10) as never, code.at('work'));
+    }
+    code.start('all', code.nt.processor.systemProcess, 8);
+    expect(code.run()).toEqual([13, 12, 8, 4]);
+  });
+});

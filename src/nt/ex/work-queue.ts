@@ -11,44 +11,66 @@ import type { ResumedCall } from '../declare/call.ts';
 import { passiveOnly } from '../declare/irql-ranges.ts';
 import { Irql, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, type Outcome } from '../declare/outcome.ts';
+import { highPriority, normalPriority } from '../ke/thread.ts';
 import type { Nt } from '../nt.ts';
 import { WORK_QUEUE_ITEM } from '../structures/io-queues.ts';
 
 const maximumWorkers = 64;
 
+interface QueuedItem {
+  readonly item: Va;
+  readonly priority: number;
+}
+
+/** Priorities of the workers of each WORK_QUEUE_TYPE: critical, delayed, hypercritical, normal, background, real time, supercritical. */
+const queuePriorities: readonly number[] = [13, 12, 15, 8, 7, 18, 14];
+const delayedWorkQueue = 1;
+/** wdm.h: CustomPriorityWorkQueue plus a priority */
+const customPriority = 32;
+
+function priorityOfQueue(queueType: number): number {
+  const custom = queueType - customPriority;
+  return queuePriorities[queueType] ?? Math.min(Math.max(custom, 1), highPriority);
+}
+
 export class WorkQueue {
   private readonly nt: Nt;
-  private readonly queued: StoreCell<readonly Va[]>;
+  private readonly queued: StoreCell<readonly QueuedItem[]>;
   private readonly workers: StoreCell<readonly Va[]>;
 
   constructor(nt: Nt) {
     this.nt = nt;
-    this.queued = nt.stores.cell<readonly Va[]>('ex/work-queue', []);
+    this.queued = nt.stores.cell<readonly QueuedItem[]>('ex/work-queue', []);
     this.workers = nt.stores.cell<readonly Va[]>('ex/workers', []);
   }
 
   /** WORK_QUEUE_ITEMs that no worker has taken yet: for the checks at unload. */
   get items(): readonly Va[] {
-    return this.queued.value;
+    return this.queued.value.map(({ item }) => item);
   }
 
   /** An item that is in the queue already stops Windows. */
-  queue(item: Va): void {
+  queue(item: Va, queueType = delayedWorkQueue): void {
     const { memory } = this.nt;
     const list = WORK_QUEUE_ITEM.List.at(item);
     if (memory.readVa(list) !== nullVa) {
       throw new BugCheck(0xe4, [1, item, item, 0], 'a work item was queued that is in a queue already');
     }
     memory.writeVa(list, item);
-    this.queued.value = [...this.queued.value, item];
+    const priority = priorityOfQueue(queueType);
+    const at = this.queued.value.findIndex((other) => other.priority < priority);
+    const place = at < 0 ? this.queued.value.length : at;
+    this.queued.value = [...this.queued.value.slice(0, place), { item, priority }, ...this.queued.value.slice(place)];
     this.provideWorker();
   }
 
   /** The next item; a worker stands by for those behind it. */
   take(): Va | undefined {
-    const [item, ...rest] = this.queued.value;
-    if (item === undefined) return undefined;
+    const [first, ...rest] = this.queued.value;
+    if (first === undefined) return undefined;
+    const { item, priority } = first;
     this.queued.value = rest;
+    this.setPriority(this.nt.scheduler.currentThread.kthread, priority);
     this.nt.memory.writeVa(WORK_QUEUE_ITEM.List.at(item), nullVa);
     if (rest.length > 0) this.provideWorker();
     return item;
@@ -65,7 +87,13 @@ export class WorkQueue {
       worker = scheduler.create(this.nt.processor.systemProcess, true).kthread;
       this.workers.value = [...this.workers.value, worker];
     }
+    this.setPriority(worker, this.queued.value[0]?.priority ?? normalPriority);
     scheduler.start(worker, this.nt.entries.routineVa('ExpWorkerThread'), []);
+  }
+
+  private setPriority(worker: Va, priority: number): void {
+    this.nt.scheduler.update(worker, { basePriority: priority });
+    this.nt.scheduler.setPriority(worker, priority);
   }
 
   /** Whether a worker that is ready stands at its beginning. */

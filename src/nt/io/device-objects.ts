@@ -15,6 +15,7 @@ import {
   DRIVER_OBJECT,
   IoType,
 } from '../structures/io.ts';
+import { deleteDeviceTimer } from './device-timer-exports.ts';
 
 export interface Device {
   readonly device: Va;
@@ -126,6 +127,7 @@ export class DeviceObjects {
       );
     }
     this.nt.objects.makeTemporary(device);
+    deleteDeviceTimer(this.nt, device);
     this.devices.set(device, { ...record, isDeletePending: true });
     this.addExtensionFlags(device, DeviceExtensionFlag.DeletePending);
     this.freeIfUnused(device);

@@ -11,6 +11,7 @@ import { PlugAndPlay } from '../pnp/plug-and-play.ts';
 import { DeviceObjects } from './device-objects.ts';
 import { DriverObjects } from './driver-objects.ts';
 import { FileObjects } from './file-objects.ts';
+import { DevicesToVerify } from './hard-error-exports.ts';
 import { InterruptObjects } from './interrupt-objects.ts';
 import { Irps } from './irps.ts';
 import { Registrations } from './registrations.ts';
@@ -24,6 +25,7 @@ export class IoManager {
   readonly irps: Irps;
   readonly registrations: Registrations;
   readonly reinitializations: Reinitializations;
+  readonly devicesToVerify: DevicesToVerify;
   /** IoSetTopLevelIrp: by thread. */
   readonly topLevelIrps: StoreMap<number, Va>;
   readonly pnp: PlugAndPlay;
@@ -43,6 +45,7 @@ export class IoManager {
     this.topLevelIrps = nt.stores.map('io/top-level-irps');
     this.registrations = new Registrations(nt);
     this.reinitializations = new Reinitializations(nt);
+    this.devicesToVerify = new DevicesToVerify(nt);
     this.pnp = new PlugAndPlay(nt);
     this.interfaces = new DeviceInterfaces(nt);
     this.deviceRegisters = new DeviceRegisters(nt);

@@ -36,6 +36,7 @@ function allocate(nt: Nt, object: Va, call: Call): Va {
 interface Queueing {
   readonly IoWorkItem: Va;
   readonly WorkerRoutine: Va;
+  readonly QueueType: number;
   readonly Context: bigint;
 }
 
@@ -47,7 +48,7 @@ function queue(nt: Nt, args: Queueing, isExtended: boolean): undefined {
   IO_WORKITEM.Routine.set(memory, args.IoWorkItem, args.WorkerRoutine);
   IO_WORKITEM.Context.set(memory, args.IoWorkItem, args.Context);
   IO_WORKITEM.IsExtended.set(memory, args.IoWorkItem, isExtended ? 1 : 0);
-  nt.workQueue.queue(args.IoWorkItem);
+  nt.workQueue.queue(args.IoWorkItem, args.QueueType);
   referenceObject(nt, IO_WORKITEM.IoObject.get(memory, args.IoWorkItem));
 }
 
@@ -112,8 +113,8 @@ export const ioWorkItems = ntExports('ntoskrnl.exe', {
     irql: upToDispatch,
     params: { WorkItem: pointerTo('WORK_QUEUE_ITEM'), QueueType: ULONG },
     returns: 'VOID',
-    body: (nt, { WorkItem }) => {
-      nt.workQueue.queue(WorkItem);
+    body: (nt, { WorkItem, QueueType }) => {
+      nt.workQueue.queue(WorkItem, QueueType);
     },
   }),
 });
