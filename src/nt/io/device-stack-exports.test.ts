@@ -134,6 +134,20 @@ describe('entries of the error log', () => {
   });
 });
 
+describe('IoGetDeviceNumaNode', () => {
+  it('puts every device in the one node', () => {
+    const { memory } = kernel.nt;
+    const device = make();
+    memory.writeU32(block, 0x1234_5678);
+    expect(status('IoGetDeviceNumaNode', device, block)).toBe(0);
+    expect(memory.readU32(block)).toBe(0x1234_0000);
+  });
+
+  it.each(['null', 'a driver'])('knows none of %s', (what) => {
+    expect(status('IoGetDeviceNumaNode', what === 'null' ? nullVa : driver, block)).toBe(0xc000_000d);
+  });
+});
+
 describe('IoIsWdmVersionAvailable', () => {
   it.each([
     [1, 0x30, 1],

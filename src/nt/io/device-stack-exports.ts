@@ -9,7 +9,13 @@ import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { ACCESS_MASK, PVOID, pointerTo, UCHAR, ULONG } from '../declare/parameter-types.ts';
 import { holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
-import { ntSuccess, STATUS_INSUFFICIENT_RESOURCES, STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS } from '../ntstatus.ts';
+import {
+  ntSuccess,
+  STATUS_INSUFFICIENT_RESOURCES,
+  STATUS_INVALID_PARAMETER,
+  STATUS_OBJECT_NAME_COLLISION,
+  STATUS_SUCCESS,
+} from '../ntstatus.ts';
 import { referenceObject, releaseObject, releaseObjectLater } from '../ob/references.ts';
 import { DEVICE_OBJECT, DEVOBJ_EXTENSION, FILE_OBJECT, IO_STATUS_BLOCK, OBJECT_ATTRIBUTES } from '../structures/io.ts';
 
@@ -224,6 +230,18 @@ export const ioDeviceStacks = ntExports('ntoskrnl.exe', {
     true,
   ),
   IoUnregisterShutdownNotification: shutdownRoutine('wdm.h; nf-wdm-iounregistershutdownnotification', false),
+  IoGetDeviceNumaNode: ntRoutine({
+    doc: 'wdm.h; nf-wdm-iogetdevicenumanode',
+    irql: passiveOnly,
+    params: { Pdo: pdevice, NodeNumber: pointerTo('USHORT') },
+    returns: 'NTSTATUS',
+    body: (nt, { Pdo, NodeNumber }) => {
+      if (nt.io.devices.get(Pdo) === undefined) return STATUS_INVALID_PARAMETER;
+      // A machine without nodes is one node.
+      nt.memory.writeU16(NodeNumber, 0);
+      return STATUS_SUCCESS;
+    },
+  }),
   IoAllocateErrorLogEntry: ntRoutine({
     doc: 'wdm.h; nf-wdm-ioallocateerrorlogentry',
     irql: upToDispatch,
