@@ -4,6 +4,7 @@ import { cmKeyServices } from './cm/key-services.ts';
 import { cmRegistry } from './cm/registry-exports.ts';
 import type { KernelComponent } from './declare/nt-routine.ts';
 import { etwProviders } from './etw/provider-exports.ts';
+import { exCacheAwareRundown } from './ex/cache-aware-rundown-exports.ts';
 import { exCallbackInternals, exCallbacks } from './ex/callback-exports.ts';
 import { exFastMutexes } from './ex/fast-mutex-exports.ts';
 import { exInterlockedLists } from './ex/interlocked-list-exports.ts';
@@ -217,6 +218,7 @@ export const kernelComponents: readonly KernelComponent[] = [
   ioShareAccess,
   obNamespace,
   exSystemInformation,
+  exCacheAwareRundown,
   rtlGenericTables,
   rtlSplayTrees,
   rtlNames,

@@ -234,14 +234,14 @@ export const exResources = ntExports('ntoskrnl.exe', {
 
 const prundown = pointerTo('EX_RUNDOWN_REF');
 
-function acquireRundown(nt: Nt, ref: Va, count: number): boolean {
+export function acquireRundown(nt: Nt, ref: Va, count: number): boolean {
   const value = nt.memory.readU64(ref);
   if ((value & 1n) !== 0n) return false;
   nt.memory.writeU64(ref, BigInt.asUintN(64, value + BigInt(count) * 2n));
   return true;
 }
 
-function releaseRundown(nt: Nt, ref: Va, count: number): undefined {
+export function releaseRundown(nt: Nt, ref: Va, count: number): undefined {
   const { memory } = nt;
   const value = memory.readU64(ref);
   if ((value & 1n) === 0n) {
@@ -256,7 +256,7 @@ function releaseRundown(nt: Nt, ref: Va, count: number): undefined {
 }
 
 /** From now on nobody gets protection; waits for those who have it. Record: [block, ref]. */
-function waitForRundown(nt: Nt, ref: Va): Outcome {
+export function waitForRundown(nt: Nt, ref: Va): Outcome {
   const { memory } = nt;
   const value = memory.readU64(ref);
   if (value === 0n || value === 1n) {
@@ -270,6 +270,14 @@ function waitForRundown(nt: Nt, ref: Va): Outcome {
   memory.writeU64(ref, vaToU64(vaAdd(block, 1)));
   return { ...waitFor(RUNDOWN_WAIT.Event.at(block), 'released'), record: [block, ref] };
 }
+
+export const rundownResume = {
+  released: (nt: Nt, call: ResumedCall): Outcome => {
+    nt.pool.freeKernel(call.va(0));
+    nt.memory.writeU64(call.va(1), 1n);
+    return undefined;
+  },
+};
 
 const rundownRoutine = (doc: string, write: bigint) =>
   ntRoutine({
@@ -320,12 +328,6 @@ export const exRundown = ntExports('ntoskrnl.exe', {
     params: { RunRef: prundown },
     returns: 'VOID',
     body: (nt, { RunRef }) => waitForRundown(nt, RunRef),
-    resume: {
-      released: (nt, call) => {
-        nt.pool.freeKernel(call.va(0));
-        nt.memory.writeU64(call.va(1), 1n);
-        return undefined;
-      },
-    },
+    resume: rundownResume,
   }),
 });

@@ -4,6 +4,7 @@ import { anyIrql, passiveOnly, upToDispatch } from '../declare/irql-ranges.ts';
 import { ntExports, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, continueGuest, type Outcome, unsupported } from '../declare/outcome.ts';
 import { ACCESS_MASK, HANDLE, NTSTATUS, PVOID, pointerTo, ULONG64 } from '../declare/parameter-types.ts';
+import { callCallbacks } from '../ex/callback-exports.ts';
 import type { Thread } from '../ke/thread.ts';
 import { type Holder, holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
@@ -66,6 +67,16 @@ function createSystemThread(nt: Nt, request: ThreadRequest, holder: Holder): num
   return STATUS_SUCCESS;
 }
 
+/** Those who registered for it hear of a thread that was created, in its creator's thread. */
+function notifyOfThread(nt: Nt, handleAt: Va, status: number): Outcome {
+  if (status !== STATUS_SUCCESS || nt.callbacks.of('thread').length === 0) return status;
+  const kthread = nt.objects.handle(nt.memory.readI64AsNumber(handleAt))?.body;
+  const thread = kthread === undefined ? undefined : nt.scheduler.findThread(kthread);
+  if (thread === undefined) return status;
+  const args = callCallbacks('thread', nullVa, [nt.processor.processId(thread.process), thread.id, 1]);
+  return callGuest(nt.entries.routineVa('ExpCallCallbacks'), args, 'notified', []);
+}
+
 /** Answers about a thread; Windows would read whatever lies at an address that is none. */
 export function withThread(nt: Nt, kthread: Va, answer: (thread: Thread) => Outcome): Outcome {
   const thread = nt.scheduler.findThread(kthread);
@@ -121,7 +132,8 @@ export const psThreads = ntExports(
         StartContext: ULONG64,
       },
       returns: 'NTSTATUS',
-      body: (nt, args, call) => createSystemThread(nt, args, holderOf(nt, call)),
+      body: (nt, args, call) => notifyOfThread(nt, args.ThreadHandle, createSystemThread(nt, args, holderOf(nt, call))),
+      resume: { notified: () => STATUS_SUCCESS },
     }),
     PsTerminateSystemThread: ntRoutine({
       doc: 'wdm.h; nf-wdm-psterminatesystemthread',
