@@ -74,6 +74,31 @@ describe('device interfaces', () => {
     return text;
   };
 
+  it('have aliases: of another class, with the same reference, in a name that the driver frees', () => {
+    const { memory, pool } = kernel.nt;
+    const [reference, aliasName] = [stringOf('left'), stringOf('')];
+    const otherGuid = kernel.nt.pool.allocateKernel(16, 'Test');
+    memory.writeBytes(
+      otherGuid,
+      Uint8Array.from({ length: 16 }, (_, index) => index),
+    );
+    const alias = (): number => call('IoGetDeviceInterfaceAlias', name, otherGuid, aliasName);
+    register(reference);
+    expect(alias()).toBe(notFound);
+    call('IoRegisterDeviceInterface', pdo, otherGuid, nullVa, aliasName);
+    call('RtlFreeUnicodeString', aliasName);
+    expect(alias()).toBe(notFound);
+    call('IoRegisterDeviceInterface', pdo, otherGuid, reference, aliasName);
+    const text = readUnicodeString(memory, aliasName);
+    call('RtlFreeUnicodeString', aliasName);
+    const before = [...pool.driverBlocks()].length;
+    expect(alias()).toBe(0);
+    expect(readUnicodeString(memory, aliasName)).toBe(text);
+    expect([...pool.driverBlocks()]).toHaveLength(before + 1);
+    call('RtlFreeUnicodeString', aliasName);
+    expect([...pool.driverBlocks()]).toHaveLength(before);
+  });
+
   it('have a name that the driver frees, and a link while they are enabled', () => {
     const { nt } = kernel;
     expect(register()).toBe(0);

@@ -97,6 +97,21 @@ function registerInterface(nt: Nt, args: InterfaceRegistration, call: Call): num
   return createString(nt, args.SymbolicLinkName, utf16OfText(link), 2, call);
 }
 
+interface AliasQuery {
+  readonly SymbolicLinkName: Va;
+  readonly AliasInterfaceClassGuid: Va;
+  readonly AliasSymbolicLinkName: Va;
+}
+
+function interfaceAlias(nt: Nt, args: AliasQuery, call: Call): number {
+  const found = nt.io.interfaces.find(readUnicodeString(nt.memory, args.SymbolicLinkName));
+  if (found === undefined) return STATUS_OBJECT_NAME_NOT_FOUND;
+  const guid = guidText(nt.memory.readBytes(args.AliasInterfaceClassGuid, guidBytes));
+  const alias = nt.io.interfaces.alias(found, guid);
+  if (alias === undefined) return STATUS_OBJECT_NAME_NOT_FOUND;
+  return createString(nt, args.AliasSymbolicLinkName, utf16OfText(alias.link), 2, call);
+}
+
 interface InterfaceQuery {
   readonly InterfaceClassGuid: Va;
   readonly PhysicalDeviceObject: Va;
@@ -166,6 +181,14 @@ export const pnpDevices = ntExports('ntoskrnl.exe', {
     params: { InterfaceClassGuid: pguid, PhysicalDeviceObject: pdevice, Flags: ULONG, SymbolicLinkList: PVOID },
     returns: 'NTSTATUS',
     body: (nt, args, call) => interfaces(nt, args, call),
+  }),
+  /** The name's buffer is the driver's to free. */
+  IoGetDeviceInterfaceAlias: ntRoutine({
+    doc: 'wdm.h; nf-wdm-iogetdeviceinterfacealias',
+    irql: passiveOnly,
+    params: { SymbolicLinkName: pstring, AliasInterfaceClassGuid: pguid, AliasSymbolicLinkName: pstring },
+    returns: 'NTSTATUS',
+    body: (nt, args, call) => interfaceAlias(nt, args, call),
   }),
   IoInvalidateDeviceRelations: ntRoutine({
     doc: 'wdm.h; nf-wdm-ioinvalidatedevicerelations',

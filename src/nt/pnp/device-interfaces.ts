@@ -44,6 +44,14 @@ export class DeviceInterfaces {
     return link;
   }
 
+  /** The same device's interface of another class with the same reference string. */
+  alias({ pdo, link, base }: DeviceInterface, guid: string): DeviceInterface | undefined {
+    const reference = link.slice(base.length);
+    return [...this.interfaces.values()].find(
+      (entry) => entry.pdo === pdo && entry.guid === guid && entry.link.slice(entry.base.length) === reference,
+    );
+  }
+
   /** Makes the symbolic link to the PDO, or takes it away; as IoSetDeviceInterfaceState answers. */
   setState(link: string, isEnabled: boolean): number {
     const key = link.toLowerCase();
