@@ -20,6 +20,7 @@ import { halBuses } from './hal/bus-exports.ts';
 import { halPorts } from './hal/port-exports.ts';
 import { ioCancelSafeQueueInternals, ioCancelSafeQueues } from './io/cancel-safe-queue-exports.ts';
 import { ioCompletionContextInternals, ioCompletionContexts } from './io/completion-context-exports.ts';
+import { ioConfiguration } from './io/configuration-exports.ts';
 import { ioDevices } from './io/device-exports.ts';
 import { ioDeviceStacks } from './io/device-stack-exports.ts';
 import { ioDeviceTimerInternals, ioDeviceTimers } from './io/device-timer-exports.ts';
@@ -219,6 +220,7 @@ export const kernelComponents: readonly KernelComponent[] = [
   obNamespace,
   exSystemInformation,
   exCacheAwareRundown,
+  ioConfiguration,
   rtlGenericTables,
   rtlSplayTrees,
   rtlNames,

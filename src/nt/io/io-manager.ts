@@ -1,5 +1,5 @@
-import type { StoreMap } from '../../base/store.ts';
-import type { Va } from '../../base/va.ts';
+import type { StoreCell, StoreMap } from '../../base/store.ts';
+import { nullVa, type Va } from '../../base/va.ts';
 import type { Nt } from '../nt.ts';
 import { BusInterfaces } from '../pnp/bus-interface.ts';
 import { DeviceInterfaces } from '../pnp/device-interfaces.ts';
@@ -26,6 +26,10 @@ export class IoManager {
   readonly registrations: Registrations;
   readonly reinitializations: Reinitializations;
   readonly devicesToVerify: DevicesToVerify;
+  /** CONFIGURATION_INFORMATION; null until it is asked for. */
+  readonly configuration: StoreCell<Va>;
+  /** WMI instances that were handed out, by GUID. */
+  readonly wmiInstances: StoreMap<string, number>;
   /** IoSetTopLevelIrp: by thread. */
   readonly topLevelIrps: StoreMap<number, Va>;
   readonly pnp: PlugAndPlay;
@@ -42,6 +46,8 @@ export class IoManager {
     this.devices = new DeviceObjects(nt);
     this.files = new FileObjects(nt);
     this.irps = new Irps(nt);
+    this.configuration = nt.stores.cell('io/configuration', nullVa);
+    this.wmiInstances = nt.stores.map('io/wmi-instances');
     this.topLevelIrps = nt.stores.map('io/top-level-irps');
     this.registrations = new Registrations(nt);
     this.reinitializations = new Reinitializations(nt);
