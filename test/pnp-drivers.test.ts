@@ -114,3 +114,49 @@ describe('a function driver', () => {
     }
   });
 });
+
+describe('a bus driver', () => {
+  const path = '\\\\.\\ROOT#POOLPROOF#0000#{5E0A7E0A-7B0F-4C3E-9B4B-3A6D9D1F6E52}';
+  const [plug, plugIdle, unplug] = ['ioctl 0x222000', 'ioctl 0x222008', 'ioctl 0x222004'];
+
+  it('has its children started if they can be used raw, and removed when they are gone', () => {
+    const report = run('pnp-bus', [`open ${path}`, plug, plugIdle, 'wait 10ms', unplug, 'wait 10ms']);
+    expect(report).toMatchObject({ verdict: 'clean', reasons: [], leaks: [] });
+    expect(said(report)).toEqual([
+      'child 0 starts',
+      'child 0 pulled out',
+      'child 0 removed',
+      'child 0 deleted',
+      'child 1 removed',
+      'child 1 deleted',
+      'bus: pnp 01',
+      'bus removed',
+    ]);
+  });
+
+  it.each([1, 2, 3, 4, 5])('goes after its children, and gets power before them: seed %i', (seed) => {
+    const steps = [`open ${path}`, plug, 'close', 'wait 50ms', 'suspend', 'resume', 'cancel-remove', 'stop', 'start'];
+    const report = run('pnp-bus', [...steps, 'surprise-remove'], { seed });
+    expect(report).toMatchObject({ verdict: 'clean', reasons: [], leaks: [] });
+    expect(said(report)).toEqual([
+      'child 0 starts',
+      ...['child 0: power', 'bus: power', 'bus: power', 'child 0: power'],
+      ...['child 0: pnp 01', 'bus: pnp 01', 'bus: pnp 03', 'child 0: pnp 03'],
+      ...['child 0: pnp 05', 'bus: pnp 05', 'child 0: pnp 04', 'child 0 starts'],
+      ...['child 0 pulled out', 'bus: pnp 17', 'child 0 removed', 'bus removed', 'child 0 deleted'],
+    ]);
+  });
+
+  it.each([1, 2, 3, 4, 5, 6])('may go while its children are being asked for: seed %i', (seed) => {
+    const report = run('pnp-bus', [`open ${path}`, plug, 'close', 'remove'], { seed });
+    expect(report).toMatchObject({ verdict: 'clean', reasons: [], leaks: [] });
+    expect(run('pnp-bus', undefined, { seed })).toMatchObject({ verdict: 'clean', reasons: [], leaks: [] });
+  });
+
+  it('leaks what it allocated for a child that goes', () => {
+    const report = run('pnp-bus', [`open ${path}`, 'ioctl 0x22200C in=000000', plug, plug, 'wait 10ms', unplug]);
+    expect(report.leaks).toMatchObject([
+      { kind: 'pool', tag: 'Chld', count: 2, bytes: 64, site: { line: lineWith('pnp-bus', '/* the text */') } },
+    ]);
+  });
+});

@@ -107,6 +107,7 @@ function portInstruction(nt: Nt, mnemonic: string, rip: Va, nextRip: Va): boolea
   }
   if (mnemonic === 'out') return deviceRegisters.writePort(port, bytes, (cpu.state.gprLow(Gpr.Rax) & mask) >>> 0);
   const isIn = mnemonic.startsWith('ins');
+  if (deviceRegisters.readPort(port, bytes) === undefined) return false;
   const isRepeated = prefixes.includes(0xf3) || prefixes.includes(0xf2);
   const register = isIn ? Gpr.Rdi : Gpr.Rsi;
   const step = cpu.state.flag(Flag.Df) ? -bytes : bytes;

@@ -6,6 +6,7 @@ import { ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { PVOID, ULONG } from '../declare/parameter-types.ts';
 import { checkWorkerReturn } from '../io/driver-loading.ts';
+import { waitFor } from '../io/internal-request.ts';
 import type { Nt } from '../nt.ts';
 import { ntSuccess, STATUS_INVALID_DEVICE_STATE, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS } from '../ntstatus.ts';
 import { MajorFunction } from '../structures/io.ts';
@@ -102,6 +103,22 @@ const sequenceResume = { ...stackRequestResume(answered), called };
 const begin = (nt: Nt, call: Call | ResumedCall, name: SequenceName, pdo: Va, status: number = STATUS_SUCCESS) =>
   goOn(nt, call, sequenceNumber(name), 0, { pdo, data: nullVa, status });
 
+// ---- one thing at a time
+
+/** Has a routine run when nothing else is done to devices. Record: [routine, arguments…]. */
+function locked(nt: Nt, routine: string, args: readonly number[]): Outcome {
+  return waitFor(nt.io.pnp.lock, 'turn', [nt.entries.routineVa(routine), ...args]);
+}
+
+const lockResume = {
+  turn: (_nt: Nt, call: ResumedCall): Outcome => callGuest(call.va(0), call.record.slice(1), 'over', []),
+  over: (nt: Nt, call: ResumedCall): Outcome => {
+    const { status } = call;
+    nt.dispatcher.signal(nt.io.pnp.lock, 1);
+    return status;
+  },
+};
+
 // ---- a device arrives
 
 /** Asks the drivers from the `index`th on to add their devices; then the device starts. */
@@ -135,21 +152,19 @@ function deviceAdded(nt: Nt, call: ResumedCall): Outcome {
 
 /** Record: [item]. */
 function workOn(nt: Nt, item: Va): Outcome {
-  for (;;) {
-    const query = nt.io.deviceQueries.first;
-    if (query === undefined) {
-      nt.pool.freeKernel(item);
-      return undefined;
-    }
-    if (query.what === 'call') {
-      return callGuest(nt.entries.routineVa(query.routine), query.args, 'queryDone', [item]);
-    }
-    if (nt.io.pnp.get(query.pdo)?.state === 'started') {
-      const args = [query.pdo, sequenceNumber(query.sequence)];
-      return callGuest(nt.entries.routineVa('IopRunSequence'), args, 'queryDone', [item]);
-    }
-    nt.io.deviceQueries.done();
+  const query = nt.io.deviceQueries.first;
+  if (query === undefined) {
+    nt.pool.freeKernel(item);
+    return undefined;
   }
+  if (query.what === 'sequence') return waitFor(nt.io.pnp.lock, 'queryTurn', [item]);
+  return callGuest(nt.entries.routineVa(query.routine), query.args, 'callDone', [item]);
+}
+
+function queryOver(nt: Nt, call: ResumedCall): Outcome {
+  nt.dispatcher.signal(nt.io.pnp.lock, 1);
+  nt.io.deviceQueries.done();
+  return workOn(nt, call.va(0));
 }
 
 export const pnpDeviceActions = ntInternals({
@@ -158,11 +173,27 @@ export const pnpDeviceActions = ntInternals({
     irql: passiveOnly,
     params: { PhysicalDeviceObject: PVOID },
     returns: 'NTSTATUS',
+    body: (nt, { PhysicalDeviceObject }) => locked(nt, 'PipAddDevices', [PhysicalDeviceObject]),
+    resume: lockResume,
+  }),
+  PipAddDevices: ntRoutine({
+    doc: 'asks the drivers of a new device to add theirs, and starts it',
+    irql: passiveOnly,
+    params: { PhysicalDeviceObject: PVOID },
+    returns: 'NTSTATUS',
     body: (nt, { PhysicalDeviceObject }, call) => addNext(nt, call, PhysicalDeviceObject, 0),
     resume: { deviceAdded, ...sequenceResume },
   }),
   IopDeviceAction: ntRoutine({
     doc: 'starts, stops or removes a device',
+    irql: passiveOnly,
+    params: { PhysicalDeviceObject: PVOID, Action: ULONG },
+    returns: 'NTSTATUS',
+    body: (nt, { PhysicalDeviceObject, Action }) => locked(nt, 'PipDeviceAction', [PhysicalDeviceObject, Action]),
+    resume: lockResume,
+  }),
+  PipDeviceAction: ntRoutine({
+    doc: 'does what IopDeviceAction was asked for, when nothing else is done to devices',
     irql: passiveOnly,
     params: { PhysicalDeviceObject: PVOID, Action: ULONG },
     returns: 'NTSTATUS',
@@ -194,7 +225,16 @@ export const pnpDeviceActions = ntInternals({
     returns: 'VOID',
     body: (nt, { Item }) => workOn(nt, Item),
     resume: {
-      queryDone: (nt, call) => {
+      queryTurn: (nt, call) => {
+        const query = nt.io.deviceQueries.first;
+        if (query?.what === 'sequence' && nt.io.pnp.get(query.pdo)?.state === 'started') {
+          const args = [query.pdo, sequenceNumber(query.sequence)];
+          return callGuest(nt.entries.routineVa('IopRunSequence'), args, 'queryDone', call.record);
+        }
+        return queryOver(nt, call);
+      },
+      queryDone: queryOver,
+      callDone: (nt, call) => {
         nt.io.deviceQueries.done();
         return workOn(nt, call.va(0));
       },

@@ -8,6 +8,7 @@ import { STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_EXISTS, STATUS_SUCCESS } f
 import { releaseObjectLater } from '../ob/references.ts';
 import { DEVICE_OBJECT, DeviceFlag, DRIVER_OBJECT, MajorFunction } from '../structures/io.ts';
 
+import { DispatcherType, KEVENT } from '../structures/ke.ts';
 import { type DeviceIdentity, rootIdentity } from './device-identity.ts';
 import { type DeviceResource, defaultResources } from './resources.ts';
 
@@ -64,6 +65,7 @@ export class PlugAndPlay {
   private readonly devices: StoreMap<number, PnpDevice>;
   private readonly bus: StoreCell<Va>;
   private readonly count: StoreCell<number>;
+  private readonly lockEvent: StoreCell<Va>;
   /** By device and POWER_STATE_TYPE. */
   private readonly powerStates: StoreMap<string, number>;
   private readonly wmiDevices: StoreMap<number, true>;
@@ -72,9 +74,20 @@ export class PlugAndPlay {
     this.nt = nt;
     this.devices = nt.stores.map('pnp/devices');
     this.bus = nt.stores.cell('pnp/root-bus', nullVa);
+    this.lockEvent = nt.stores.cell('pnp/lock', nullVa);
     this.count = nt.stores.cell('pnp/device-count', 0);
     this.powerStates = nt.stores.map('po/power-states');
     this.wmiDevices = nt.stores.map('pnp/wmi-devices');
+  }
+
+  /** What is done to devices is done one after the other: a synchronization event that is signalled when nothing is. */
+  get lock(): Va {
+    if (this.lockEvent.value === nullVa) {
+      const event = this.nt.pool.allocateKernel(KEVENT.sizeBytes, 'PnpL');
+      this.nt.dispatcher.initialise(event, DispatcherType.EventSynchronization, KEVENT.sizeBytes / 4, 1);
+      this.lockEvent.value = event;
+    }
+    return this.lockEvent.value;
   }
 
   get(pdo: Va): PnpDevice | undefined {
