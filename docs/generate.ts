@@ -1,5 +1,5 @@
 /**
- * Writes what documentation says of the code from the code: docs/supported-exports.md, and the parts of README.md
+ * Writes what documentation says of the code from the code: docs/supported-exports.md, docs/report.schema.json, and parts of README.md
  * between `<!-- generated: NAME -->` and `<!-- end -->`. `npm run docs`; a test checks that it was done.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { type SupportedExport, supportedExports } from '../src/run/inspect.ts';
 import { plainStyle } from '../src/run/report/text.ts';
 import { stepForms } from '../src/run/scenario/step.ts';
 import { verifierOptions } from '../src/verifier/core/options.ts';
+import { schemaOf } from './report-schema.ts';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
 
@@ -39,7 +40,13 @@ export async function documents(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ['README.md', fillIn(readme, parts)],
     ['docs/supported-exports.md', supportedExportsPage()],
+    ['docs/report.schema.json', reportSchema()],
   ]);
+}
+
+function reportSchema(): string {
+  const source = readFileSync(join(repository, 'src/run/report/report.ts'), 'utf8');
+  return `${JSON.stringify(schemaOf(source, 'Report', 'The report of poolproof (--json), schema 1'), null, 2)}\n`;
 }
 
 function fillIn(text: string, parts: Readonly<Record<string, string>>): string {
