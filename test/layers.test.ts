@@ -22,7 +22,7 @@ const surfaces = ['cli', '.'];
 /** Packages by the layer that may use them; commander and the like belong to cli. */
 const packages: Readonly<Record<string, readonly string[]>> = {
   engine: ['iced-x86'],
-  cli: ['commander', 'picocolors'],
+  cli: ['@swc/wasm-typescript', 'commander', 'picocolors'],
 };
 
 const files = (readdirSync(source, { recursive: true }) as string[])

@@ -52,6 +52,7 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
       [],
     )
     .option('--do <step>', 'a step of the scenario; repeat it for more, order is kept', collect(parseStep), [])
+    .addOption(new Option('--scenario <file>', 'a module whose default function drives the machine').conflicts('do'))
     .addOption(new Option('--flags <bits>', 'Driver Verifier options as in verifier /flags').argParser(parseFlags))
     .addOption(new Option('--standard', 'the standard options of Driver Verifier').conflicts('flags'))
     .option('--json <file>', 'write the report as JSON; - is standard output')
@@ -92,6 +93,7 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
             sources: options.source,
             hardwareIds: options.hardwareId,
             steps: options.do,
+            scenario: options.scenario,
             flags,
             json: options.json,
           },
@@ -120,6 +122,7 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
 interface VerifyFlags {
   readonly companion: readonly string[];
   readonly do: readonly Step[];
+  readonly scenario?: string;
   readonly flags?: number;
   readonly standard?: true;
   readonly json?: string;

@@ -10,6 +10,7 @@ export interface RunChoice {
   readonly hardwareIds: readonly string[];
   readonly flags: number;
   readonly steps: readonly string[];
+  readonly scenario?: string | undefined;
   readonly symbols: readonly string[];
   readonly downloadSymbols: boolean;
   readonly sources: readonly string[];
@@ -28,6 +29,7 @@ export function repeatCommand(choice: RunChoice): string {
   for (const path of choice.symbols) words.push('--symbols', path);
   if (choice.downloadSymbols) words.push('--download-symbols');
   for (const path of choice.sources) words.push('--source', path);
+  if (choice.scenario !== undefined) words.push('--scenario', choice.scenario);
   for (const step of choice.steps) words.push('--do', step);
   return words.map(shellQuoted).join(' ');
 }

@@ -5,7 +5,7 @@ import type { DriverFile } from '../run/machine-options.ts';
 import type { Report } from '../run/report/report.ts';
 import { reportText } from '../run/report/text.ts';
 import type { Step } from '../run/scenario/step.ts';
-import { verify } from '../run/verify.ts';
+import { type VerifyOptions, verify, verifyScenario } from '../run/verify.ts';
 import { type ExitStatus, statusOfVerdict } from './exit-status.ts';
 import { readInputFile } from './input-files.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -17,6 +17,8 @@ import { type Terminal, writeJson } from './terminal.ts';
 export interface VerifyCommandOptions {
   readonly companions: readonly string[];
   readonly steps: readonly Step[];
+  /** A scenario module's path. */
+  readonly scenario: string | undefined;
   readonly flags: number;
   readonly seed: number;
   readonly resources: 'default' | 'none';
@@ -79,10 +81,9 @@ async function run(
   const now = (): number => performance.now();
   const line = options.progress && terminal.progress ? new ProgressLine(terminal.progress, now) : undefined;
   try {
-    return verify({
+    const machine: VerifyOptions = {
       drivers,
       companions,
-      steps: options.steps.length === 0 ? undefined : options.steps,
       flags: options.flags,
       seed: options.seed,
       resources: options.resources,
@@ -91,7 +92,12 @@ async function run(
       readSource: (file) => sources.find(file),
       ...(line === undefined ? {} : { onProgress: (read) => line.show(read) }),
       now,
-    });
+    };
+    if (options.scenario !== undefined) {
+      const { loadScenario } = await import('./scenario-file.ts');
+      return await verifyScenario(machine, await loadScenario(options.scenario));
+    }
+    return verify({ ...machine, steps: options.steps.length === 0 ? undefined : options.steps });
   } catch (error) {
     throw error instanceof PoolproofError ? error : new LifeError(repeat, error);
   } finally {

@@ -9,6 +9,8 @@ export type Act =
   /** Of one driver: its place in the order in which they are loaded. */
   | { readonly verb: 'load' | 'final-unload'; readonly driver: number }
   | { readonly verb: 'tour' }
+  /** Steps come one by one from outside; the life stands here in between. */
+  | { readonly verb: 'prompt' }
   | Trial
   | CloseOverRequests
   /** A device for the AddDevice routines; its removal before the drivers are unloaded. */

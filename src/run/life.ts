@@ -94,12 +94,38 @@ export class Life {
         this.callBefore(this.driverActs.dueRemoval);
       } else if (this.state.stage === 'begin' && this.driverActs.dueUnload !== undefined) {
         this.callBefore(this.driverActs.dueUnload);
+      } else if (this.state.stage === 'begin' && this.record.act.verb === 'prompt') {
+        return;
       } else if (this.state.stage === 'begin') {
         this.tryToBegin(this.record.act);
       } else {
         this.goOn();
       }
     }
+  }
+
+  /** Takes one step of a life that has no scenario; its result's place. Undefined: the life ended in the step. */
+  perform(step: Step): number | undefined {
+    const { plan } = this.state;
+    if (!plan.some(({ verb }) => verb === 'prompt')) {
+      this.record.change({ plan: plan.map((act) => (act.verb === 'tour' ? { verb: 'prompt' } : act)) });
+      this.run();
+    }
+    const { index, results } = this.state;
+    if (this.state.plan[index]?.verb !== 'prompt' || this.isAtEnd) return undefined;
+    this.record.change({ plan: [...this.state.plan.slice(0, index), step, ...this.state.plan.slice(index)] });
+    this.run();
+    return this.state.results.length > results.length && !this.isAtEnd ? results.length : undefined;
+  }
+
+  /** Whether nothing can follow. */
+  private get isAtEnd(): boolean {
+    return this.state.isOver || this.nt.end.value !== undefined;
+  }
+
+  /** No further steps come from outside. */
+  leavePrompt(): void {
+    if (!this.isAtEnd && this.state.plan[this.state.index]?.verb === 'prompt') this.record.next();
   }
 
   /** Something that comes before the act. */
@@ -130,6 +156,8 @@ export class Life {
         return;
       case 'tour':
         this.tour();
+        return;
+      case 'prompt':
         return;
       case 'close-over-requests': {
         const pended = this.state.results.filter(({ text }) => /^(ioctl|read|write) .* async$/.test(text));

@@ -23,7 +23,11 @@ import { PoolTracking } from '../verifier/pool-tracking/pool-tracking.ts';
 import { Life } from './life.ts';
 import { type LoadedDriver, mapDrivers, parseDrivers } from './loaded-driver.ts';
 import { defaultInstructionLimit, type MachineOptions } from './machine-options.ts';
+import { buildReport } from './report/build.ts';
+import type { Report } from './report/report.ts';
 import { checkSteps } from './scenario/check-steps.ts';
+import { parseStep } from './scenario/step.ts';
+import { Answer, DeviceFile, LifeEnded } from './verbs.ts';
 
 /** All of a machine's state; plain data. Good for this machine and for a fresh one with the same options. */
 export interface MachineSnapshot {
@@ -143,7 +147,64 @@ export class Machine {
 
   /** Takes the drivers through their life, from where it stands to the end. */
   run(): void {
+    this.life.leavePrompt();
     this.life.run();
+  }
+
+  /** Takes the life to its end, if it is not there, and says what was found. */
+  report(): Report {
+    this.run();
+    return buildReport(this);
+  }
+
+  // ---- steps, one by one, of a machine without a scenario
+
+  /** One step as typed after `--do`. Throws PP5001 for what is no step, {@link LifeEnded} if the machine stopped. */
+  step(text: string): Answer {
+    const index = this.life.perform(parseStep(text));
+    if (index === undefined) throw new LifeEnded(this.endText);
+    return new Answer(this.life, index);
+  }
+
+  /** Opens a device: `\\\\.\\Name`, `\\Device\\Name`. */
+  open(path: string): DeviceFile {
+    const opens = this.life.state.results.filter(({ text }) => /^f\d+=open /.test(text)).length;
+    const name = `f${opens + 1}`;
+    return new DeviceFile(name, this.step(`${name}=open ${path}`), (text) => this.step(text));
+  }
+
+  /** Lets virtual time pass: `100ms`, `2s`. */
+  wait(time: string): Answer {
+    return this.step(`wait ${time}`);
+  }
+
+  /** Unloads a driver, or all of them in reverse order. */
+  unload(driver?: string): Answer {
+    return this.step(driver === undefined ? 'unload' : `unload ${driver}`);
+  }
+
+  start(): Answer {
+    return this.step('start');
+  }
+
+  stop(): Answer {
+    return this.step('stop');
+  }
+
+  remove(): Answer {
+    return this.step('remove');
+  }
+
+  surpriseRemove(): Answer {
+    return this.step('surprise-remove');
+  }
+
+  private get endText(): string {
+    const end = this.nt.end.value;
+    if (end?.kind === 'bug-check') return `the machine stopped: ${end.bugCheck.summary}`;
+    if (end?.kind === 'unsupported') return `the machine stopped: ${end.name} is not supported`;
+    if (end !== undefined) return `the machine stopped: ${end.kind}`;
+    return this.life.state.reasons.at(-1) ?? 'the life is over';
   }
 
   snapshot(): MachineSnapshot {
