@@ -110,6 +110,8 @@ import { rtlUtf8 } from './rtl/utf8.ts';
 import { rtlVersion } from './rtl/version.ts';
 
 import { seDescriptors } from './se/descriptor-exports.ts';
+import { seExportedData } from './se/exported-data.ts';
+import { seLogonSessions } from './se/logon-session-exports.ts';
 import { seSubjectContexts } from './se/subject-context-exports.ts';
 import { seTokens } from './se/token-exports.ts';
 
@@ -220,6 +222,8 @@ export const kernelComponents: readonly KernelComponent[] = [
   obNamespace,
   exSystemInformation,
   exCacheAwareRundown,
+  seExportedData,
+  seLogonSessions,
   ioConfiguration,
   rtlGenericTables,
   rtlSplayTrees,

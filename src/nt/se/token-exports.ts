@@ -1,5 +1,5 @@
 /** Tokens as drivers get and question them, and threads that act for a client. */
-import { nullVa, type Va, vaAdd, vaToU64 } from '../../base/va.ts';
+import { nullVa, type Va, vaToU64 } from '../../base/va.ts';
 import type { Call } from '../declare/call.ts';
 import { passiveOnly, upToApc } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
@@ -14,17 +14,15 @@ import {
   STATUS_INVALID_HANDLE,
   STATUS_NO_MEMORY,
   STATUS_NO_TOKEN,
-  STATUS_NOT_FOUND,
   STATUS_OBJECT_TYPE_MISMATCH,
   STATUS_SUCCESS,
 } from '../ntstatus.ts';
 import { referenceObject, releaseObject } from '../ob/references.ts';
 import { PoolType } from '../structures/pool.ts';
-import { SE_EXPORTS, SECURITY_CLIENT_CONTEXT, SECURITY_QUALITY_OF_SERVICE } from '../structures/security.ts';
-import { writeSid } from './sid.ts';
+import { SECURITY_CLIENT_CONTEXT, SECURITY_QUALITY_OF_SERVICE } from '../structures/security.ts';
 import { TokenClass, tokenInformation } from './token-information.ts';
 import { ImpersonationLevel, type Token, TokenType } from './tokens.ts';
-import { privileges, wellKnownSids } from './well-known.ts';
+import { wellKnownSids } from './well-known.ts';
 
 const informationTag = tagOf('SeTi');
 const objKernelHandle = 0x200;
@@ -189,27 +187,37 @@ const dereference = (doc: string) =>
     body: (nt, { Token: token }) => void releaseObject(nt, token) as undefined,
   });
 
-const openToken = (doc: string, param: 'ProcessHandle' | 'ThreadHandle', hasAttributes: boolean) =>
+const openProcessRoutine = (doc: string) =>
   ntRoutine({
     doc,
     irql: passiveOnly,
-    params:
-      param === 'ProcessHandle'
-        ? { Handle: HANDLE, DesiredAccess: ACCESS_MASK, HandleAttributes: ULONG, TokenHandle: PVOID }
-        : {
-            Handle: HANDLE,
-            DesiredAccess: ACCESS_MASK,
-            OpenAsSelf: BOOLEAN,
-            HandleAttributes: ULONG,
-            TokenHandle: PVOID,
-          },
+    params: { Handle: HANDLE, DesiredAccess: ACCESS_MASK, TokenHandle: PVOID },
     returns: 'NTSTATUS',
-    body: (_nt, args, call) => {
-      // Without attributes the argument is not there, and what follows comes one earlier.
-      const own = args as unknown as OpenToken;
-      const shifted = { ...own, HandleAttributes: 0, TokenHandle: own.HandleAttributes as Va };
-      return (param === 'ProcessHandle' ? openProcessToken : openThreadToken)(hasAttributes ? own : shifted, call);
+    body: (_nt, args, call) => openProcessToken({ ...args, HandleAttributes: 0 }, call),
+  });
+
+const openProcessExRoutine = (doc: string) =>
+  ntRoutine({
+    doc,
+    irql: passiveOnly,
+    params: { Handle: HANDLE, DesiredAccess: ACCESS_MASK, HandleAttributes: ULONG, TokenHandle: PVOID },
+    returns: 'NTSTATUS',
+    body: (_nt, args, call) => openProcessToken(args, call),
+  });
+
+const openThreadRoutine = (doc: string) =>
+  ntRoutine({
+    doc,
+    irql: passiveOnly,
+    params: {
+      Handle: HANDLE,
+      DesiredAccess: ACCESS_MASK,
+      OpenAsSelf: BOOLEAN,
+      HandleAttributes: ULONG,
+      TokenHandle: PVOID,
     },
+    returns: 'NTSTATUS',
+    body: (_nt, args, call) => openThreadToken(args, call),
   });
 
 const queryRoutine = (doc: string, isUser: (nt: Nt) => boolean) =>
@@ -228,208 +236,155 @@ const queryRoutine = (doc: string, isUser: (nt: Nt) => boolean) =>
     body: (nt, args) => queryByHandle(nt, args, isUser(nt)),
   });
 
-const sidArea = 0x400;
-
-/** The structure that SeExports points to, and the SIDs that it points to. */
-function writeExports(nt: Nt, at: Va): void {
-  const { memory, pool } = nt;
-  const block = pool.allocateKernel(SE_EXPORTS.sizeBytes + sidArea, 'SeEx');
-  for (const [name, luid] of Object.entries(privileges)) {
-    const field = SE_EXPORTS[name as keyof typeof privileges];
-    memory.writeU64(field.at(block), BigInt(luid));
-  }
-  let sid = vaAdd(block, SE_EXPORTS.sizeBytes);
-  for (const [name, text] of Object.entries(wellKnownSids)) {
-    SE_EXPORTS[name as keyof typeof wellKnownSids].set(memory, block, sid);
-    sid = vaAdd(sid, Math.ceil(writeSid(memory, sid, text) / 8) * 8);
-  }
-  memory.writeVa(at, block);
-}
-
-export const seTokens = ntExports(
-  'ntoskrnl.exe',
-  {
-    PsReferencePrimaryToken: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-psreferenceprimarytoken',
-      irql: passiveOnly,
-      params: { Process: PVOID },
-      returns: 'PVOID',
-      body: (nt, { Process }) => {
-        const { body } = nt.tokens.primary(Process);
-        referenceObject(nt, body);
-        return body;
-      },
-    }),
-    PsDereferencePrimaryToken: dereference('ntifs.h; nf-ntifs-psdereferenceprimarytoken'),
-    PsDereferenceImpersonationToken: dereference('ntifs.h; nf-ntifs-psdereferenceimpersonationtoken'),
-    PsReferenceImpersonationToken: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-psreferenceimpersonationtoken',
-      irql: passiveOnly,
-      params: { Thread: PVOID, CopyOnOpen: PVOID, EffectiveOnly: PVOID, ImpersonationLevel: PVOID },
-      returns: 'PVOID',
-      body: (nt, args) => {
-        const impersonation = nt.tokens.impersonation(args.Thread);
-        if (impersonation === undefined) return nullVa;
-        referenceObject(nt, impersonation.token);
-        nt.memory.writeU8(args.CopyOnOpen, impersonation.copyOnOpen ? 1 : 0);
-        nt.memory.writeU8(args.EffectiveOnly, impersonation.effectiveOnly ? 1 : 0);
-        nt.memory.writeU32(args.ImpersonationLevel, impersonation.level);
-        return impersonation.token;
-      },
-    }),
-    PsImpersonateClient: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-psimpersonateclient',
-      irql: passiveOnly,
-      params: { Thread: PVOID, Token: ptoken, CopyOnOpen: BOOLEAN, EffectiveOnly: BOOLEAN, ImpersonationLevel: ULONG },
-      returns: 'NTSTATUS',
-      body: (nt, args) => {
-        const token = args.Token === nullVa ? undefined : args.Token;
-        impersonate(nt, args.Thread, token, args.EffectiveOnly, args.CopyOnOpen, args.ImpersonationLevel);
-        return STATUS_SUCCESS;
-      },
-    }),
-    PsRevertToSelf: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-psreverttoself',
-      irql: passiveOnly,
-      params: {},
-      returns: 'VOID',
-      body: (nt) => impersonate(nt, nt.scheduler.currentThread.kthread, undefined, false, false, 0) as undefined,
-    }),
-    PsIsThreadImpersonating: ntRoutine({
-      doc: 'ntifs.h; whether a thread has a token of its own',
-      irql: upToApc,
-      params: { Thread: PVOID },
-      returns: 'BOOLEAN',
-      body: (nt, { Thread }) => nt.tokens.impersonation(Thread) !== undefined,
-    }),
-    SeCreateClientSecurity: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-secreateclientsecurity',
-      irql: passiveOnly,
-      params: {
-        ClientThread: PVOID,
-        ClientSecurityQos: pointerTo('SECURITY_QUALITY_OF_SERVICE'),
-        RemoteSession: BOOLEAN,
-        ClientContext: pcontext,
-      },
-      returns: 'NTSTATUS',
-      body: (nt, args, call) => createClientSecurity(nt, args, call),
-    }),
-    SeImpersonateClientEx: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-seimpersonateclientex',
-      irql: passiveOnly,
-      params: { ClientContext: pcontext, ServerThread: PVOID },
-      returns: 'NTSTATUS',
-      body: (nt, { ClientContext, ServerThread }) => impersonateClient(nt, ClientContext, ServerThread),
-    }),
-    SeImpersonateClient: ntRoutine({
-      doc: 'ntifs.h; as SeImpersonateClientEx, without an answer',
-      irql: passiveOnly,
-      params: { ClientContext: pcontext, ServerThread: PVOID },
-      returns: 'VOID',
-      body: (nt, { ClientContext, ServerThread }) =>
-        void impersonateClient(nt, ClientContext, ServerThread) as undefined,
-    }),
-    SeTokenType: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-setokentype',
-      irql: passiveOnly,
-      params: { Token: ptoken },
-      returns: 'ULONG',
-      body: (nt, args) => withToken(nt, args.Token, ({ type }) => type),
-    }),
-    SeTokenImpersonationLevel: ntRoutine({
-      doc: 'ntifs.h; level of an impersonation token',
-      irql: passiveOnly,
-      params: { Token: ptoken },
-      returns: 'ULONG',
-      body: (nt, args) =>
-        withToken(nt, args.Token, ({ type, level }) =>
-          type === TokenType.Primary ? ImpersonationLevel.Anonymous : level,
-        ),
-    }),
-    SeTokenIsAdmin: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-setokenisadmin',
-      irql: passiveOnly,
-      params: { Token: ptoken },
-      returns: 'BOOLEAN',
-      body: (nt, args) =>
-        withToken(nt, args.Token, (token) => nt.tokens.isMember(token, wellKnownSids.SeAliasAdminsSid)),
-    }),
-    SeTokenIsRestricted: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-setokenisrestricted',
-      irql: passiveOnly,
-      params: { Token: ptoken },
-      returns: 'BOOLEAN',
-      body: (nt, args) => withToken(nt, args.Token, () => false),
-    }),
-    SeQueryAuthenticationIdToken: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-sequeryauthenticationidtoken',
-      irql: passiveOnly,
-      params: { Token: ptoken, AuthenticationId: pointerTo('LUID') },
-      returns: 'NTSTATUS',
-      body: (nt, args) =>
-        withToken(nt, args.Token, ({ authenticationId }) => {
-          nt.memory.writeU64(args.AuthenticationId, BigInt(authenticationId));
-          return STATUS_SUCCESS;
-        }),
-    }),
-    SeQuerySessionIdToken: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-sequerysessionidtoken',
-      irql: passiveOnly,
-      params: { Token: ptoken, SessionId: pointerTo('ULONG') },
-      returns: 'NTSTATUS',
-      body: (nt, args) =>
-        withToken(nt, args.Token, ({ sessionId }) => {
-          nt.memory.writeU32(args.SessionId, sessionId);
-          return STATUS_SUCCESS;
-        }),
-    }),
-    /** The block is the driver's to free with ExFreePool. */
-    SeQueryInformationToken: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-sequeryinformationtoken',
-      irql: passiveOnly,
-      params: { Token: ptoken, TokenInformationClass: ULONG, TokenInformation: PVOID },
-      returns: 'NTSTATUS',
-      support: { partial: 'classes beyond users, groups, privileges, type, statistics and session' },
-      body: (nt, args, call) =>
-        withToken(nt, args.Token, (token) => query(nt, token, args.TokenInformationClass, args.TokenInformation, call)),
-    }),
-    ZwQueryInformationToken: queryRoutine('ntifs.h; nf-ntifs-zwqueryinformationtoken', () => false),
-    NtQueryInformationToken: queryRoutine('ntifs.h; nf-ntifs-ntqueryinformationtoken', (nt) => nt.previousMode !== 0),
-    ZwOpenProcessTokenEx: openToken('ntifs.h; nf-ntifs-zwopenprocesstokenex', 'ProcessHandle', true),
-    NtOpenProcessTokenEx: openToken('ntifs.h; nf-ntifs-ntopenprocesstokenex', 'ProcessHandle', true),
-    ZwOpenProcessToken: openToken('ntifs.h; as ZwOpenProcessTokenEx', 'ProcessHandle', false),
-    NtOpenProcessToken: openToken('ntifs.h; nf-ntifs-ntopenprocesstoken', 'ProcessHandle', false),
-    ZwOpenThreadTokenEx: openToken('ntifs.h; nf-ntifs-zwopenthreadtokenex', 'ThreadHandle', true),
-    NtOpenThreadTokenEx: openToken('ntifs.h; nf-ntifs-ntopenthreadtokenex', 'ThreadHandle', true),
-    SeRegisterLogonSessionTerminatedRoutine: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-seregisterlogonsessionterminatedroutine',
-      irql: passiveOnly,
-      params: { CallbackRoutine: PVOID },
-      returns: 'NTSTATUS',
-      support: { partial: 'no logon session ends, so the routine is not called' },
-      body: (nt, { CallbackRoutine }, call) => {
-        const registrar = 'SeRegisterLogonSessionTerminatedRoutine';
-        const own = { kind: 'logon-session', routine: CallbackRoutine, context: nullVa, registrar } as const;
-        nt.callbacks.add({ ...own, subject: nullVa, ...holderOf(nt, call) });
-        return STATUS_SUCCESS;
-      },
-    }),
-    SeUnregisterLogonSessionTerminatedRoutine: ntRoutine({
-      doc: 'ntifs.h; nf-ntifs-seunregisterlogonsessionterminatedroutine',
-      irql: passiveOnly,
-      params: { CallbackRoutine: PVOID },
-      returns: 'NTSTATUS',
-      body: (nt, { CallbackRoutine }) => {
-        const found = nt.callbacks.find('logon-session', ({ routine }) => routine === CallbackRoutine);
-        return found !== undefined && nt.callbacks.remove(found.id) ? STATUS_SUCCESS : STATUS_NOT_FOUND;
-      },
-    }),
-  },
-  {
-    SeExports: {
-      doc: 'ntifs.h; pointer to SE_EXPORTS: privileges and well-known SIDs',
-      sizeBytes: 8,
-      initialise: writeExports,
+export const seTokens = ntExports('ntoskrnl.exe', {
+  PsReferencePrimaryToken: ntRoutine({
+    doc: 'ntifs.h; nf-ntifs-psreferenceprimarytoken',
+    irql: passiveOnly,
+    params: { Process: PVOID },
+    returns: 'PVOID',
+    body: (nt, { Process }) => {
+      const { body } = nt.tokens.primary(Process);
+      referenceObject(nt, body);
+      return body;
     },
-  },
-);
+  }),
+  PsDereferencePrimaryToken: dereference('ntifs.h; nf-ntifs-psdereferenceprimarytoken'),
+  PsDereferenceImpersonationToken: dereference('ntifs.h; nf-ntifs-psdereferenceimpersonationtoken'),
+  PsReferenceImpersonationToken: ntRoutine({
+    doc: 'ntifs.h; nf-ntifs-psreferenceimpersonationtoken',
+    irql: passiveOnly,
+    params: { Thread: PVOID, CopyOnOpen: PVOID, EffectiveOnly: PVOID, ImpersonationLevel: PVOID },
+    returns: 'PVOID',
+    body: (nt, args) => {
+      const impersonation = nt.tokens.impersonation(args.Thread);
+      if (impersonation === undefined) return nullVa;
+      referenceObject(nt, impersonation.token);
+      nt.memory.writeU8(args.CopyOnOpen, impersonation.copyOnOpen ? 1 : 0);
+      nt.memory.writeU8(args.EffectiveOnly, impersonation.effectiveOnly ? 1 : 0);
+      nt.memory.writeU32(args.ImpersonationLevel, impersonation.level);
+      return impersonation.token;
+    },
+  }),
+  PsImpersonateClient: ntRoutine({
+    doc: 'ntifs.h; nf-ntifs-psimpersonateclient',
+    irql: passiveOnly,
+    params: { Thread: PVOID, Token: ptoken, CopyOnOpen: BOOLEAN, EffectiveOnly: BOOLEAN, ImpersonationLevel: ULONG },
+    returns: 'NTSTATUS',
+    body: (nt, args) => {
+      const token = args.Token === nullVa ? undefined : args.Token;
+      impersonate(nt, args.Thread, token, args.EffectiveOnly, args.CopyOnOpen, args.ImpersonationLevel);
+      return STATUS_SUCCESS;
+    },
+  }),
+  PsRevertToSelf: ntRoutine({
+    doc: 'ntifs.h; nf-ntifs-psreverttoself',
+    irql: passiveOnly,
+    params: {},
+    returns: 'VOID',
+    body: (nt) => impersonate(nt, nt.scheduler.currentThread.kthread, undefined, false, false, 0) as undefined,
+  }),
+  PsIsThreadImpersonating: ntRoutine({
+    doc: 'ntifs.h; whether a thread has a token of its own',
+    irql: upToApc,
+    params: { Thread: PVOID },
+    returns: 'BOOLEAN',
+    body: (nt, { Thread }) => nt.tokens.impersonation(Thread) !== undefined,
+  }),
+  SeCreateClientSecurity: ntRoutine({
+    doc: 'ntifs.h; nf-ntifs-secreateclientsecurity',
+    irql: passiveOnly,
+    params: {
+      ClientThread: PVOID,
+      ClientSecurityQos: pointerTo('SECURITY_QUALITY_OF_SERVICE'),
+      RemoteSession: BOOLEAN,
+      ClientContext: pcontext,
+    },
+    returns: 'NTSTATUS',
+    body: (nt, args, call) => createClientSecurity(nt, args, call),
+  }),
+  SeImpersonateClientEx: ntRoutine({
+    doc: 'ntifs.h; nf-ntifs-seimpersonateclientex',
+    irql: passiveOnly,
+    params: { ClientContext: pcontext, ServerThread: PVOID },
+    returns: 'NTSTATUS',
+    body: (nt, { ClientContext, ServerThread }) => impersonateClient(nt, ClientContext, ServerThread),
+  }),
+  SeImpersonateClient: ntRoutine({
+    doc: 'ntifs.h; as SeImpersonateClientEx, without an answer',
+    irql: passiveOnly,
+    params: { ClientContext: pcontext, ServerThread: PVOID },
+    returns: 'VOID',
+    body: (nt, { ClientContext, ServerThread }) => void impersonateClient(nt, ClientContext, ServerThread) as undefined,
+  }),
+  SeTokenType: ntRoutine({
+    doc: 'ntifs.h; nf-ntifs-setokentype',
+    irql: passiveOnly,
+    params: { Token: ptoken },
+    returns: 'ULONG',
+    body: (nt, args) => withToken(nt, args.Token, ({ type }) => type),
+  }),
+  SeTokenImpersonationLevel: ntRoutine({
+    doc: 'ntifs.h; level of an impersonation token',
+    irql: passiveOnly,
+    params: { Token: ptoken },
+    returns: 'ULONG',
+    body: (nt, args) =>
+      withToken(nt, args.Token, ({ type, level }) =>
+        type === TokenType.Primary ? ImpersonationLevel.Anonymous : level,
+      ),
+  }),
+  SeTokenIsAdmin: ntRoutine({
+    doc: 'ntifs.h; nf-ntifs-setokenisadmin',
+    irql: passiveOnly,
+    params: { Token: ptoken },
+    returns: 'BOOLEAN',
+    body: (nt, args) => withToken(nt, args.Token, (token) => nt.tokens.isMember(token, wellKnownSids.SeAliasAdminsSid)),
+  }),
+  SeTokenIsRestricted: ntRoutine({
+    doc: 'ntifs.h; nf-ntifs-setokenisrestricted',
+    irql: passiveOnly,
+    params: { Token: ptoken },
+    returns: 'BOOLEAN',
+    body: (nt, args) => withToken(nt, args.Token, () => false),
+  }),
+  SeQueryAuthenticationIdToken: ntRoutine({
+    doc: 'ntifs.h; nf-ntifs-sequeryauthenticationidtoken',
+    irql: passiveOnly,
+    params: { Token: ptoken, AuthenticationId: pointerTo('LUID') },
+    returns: 'NTSTATUS',
+    body: (nt, args) =>
+      withToken(nt, args.Token, ({ authenticationId }) => {
+        nt.memory.writeU64(args.AuthenticationId, BigInt(authenticationId));
+        return STATUS_SUCCESS;
+      }),
+  }),
+  SeQuerySessionIdToken: ntRoutine({
+    doc: 'ntifs.h; nf-ntifs-sequerysessionidtoken',
+    irql: passiveOnly,
+    params: { Token: ptoken, SessionId: pointerTo('ULONG') },
+    returns: 'NTSTATUS',
+    body: (nt, args) =>
+      withToken(nt, args.Token, ({ sessionId }) => {
+        nt.memory.writeU32(args.SessionId, sessionId);
+        return STATUS_SUCCESS;
+      }),
+  }),
+  /** The block is the driver's to free with ExFreePool. */
+  SeQueryInformationToken: ntRoutine({
+    doc: 'ntifs.h; nf-ntifs-sequeryinformationtoken',
+    irql: passiveOnly,
+    params: { Token: ptoken, TokenInformationClass: ULONG, TokenInformation: PVOID },
+    returns: 'NTSTATUS',
+    support: { partial: 'classes beyond users, groups, privileges, type, statistics and session' },
+    body: (nt, args, call) =>
+      withToken(nt, args.Token, (token) => query(nt, token, args.TokenInformationClass, args.TokenInformation, call)),
+  }),
+  ZwQueryInformationToken: queryRoutine('ntifs.h; nf-ntifs-zwqueryinformationtoken', () => false),
+  NtQueryInformationToken: queryRoutine('ntifs.h; nf-ntifs-ntqueryinformationtoken', (nt) => nt.previousMode !== 0),
+  ZwOpenProcessTokenEx: openProcessExRoutine('ntifs.h; nf-ntifs-zwopenprocesstokenex'),
+  NtOpenProcessTokenEx: openProcessExRoutine('ntifs.h; nf-ntifs-ntopenprocesstokenex'),
+  ZwOpenProcessToken: openProcessRoutine('ntifs.h; as ZwOpenProcessTokenEx'),
+  NtOpenProcessToken: openProcessRoutine('ntifs.h; nf-ntifs-ntopenprocesstoken'),
+  ZwOpenThreadTokenEx: openThreadRoutine('ntifs.h; nf-ntifs-zwopenthreadtokenex'),
+  NtOpenThreadTokenEx: openThreadRoutine('ntifs.h; nf-ntifs-ntopenthreadtokenex'),
+});
