@@ -43,7 +43,7 @@ export const pair = {
   compiler: 'gcc',
   leaks:
     'work items: of a request that is cancelled before its item runs, and of one that is given up after three tries',
-  seenWith: 'a plain run; cancelled ones: `--do` below',
+  seenWith: 'a plain run; given up: `--do` below',
   leaky: [
     // The tour cancels what does not end at once.
     run('load', 'violation', [], {
