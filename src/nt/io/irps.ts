@@ -169,10 +169,11 @@ export class Irps {
     const status = IRP.Status.get(memory, irp);
     if (status === STATUS_PENDING || status === 0xffff_ffff) {
       const text = status === STATUS_PENDING ? 'STATUS_PENDING' : '-1';
-      throw new BugCheck(0xc9, [0x210, irp, status, 0], `an IRP was completed with the status ${text}`);
+      throw new BugCheck(0xc9, [0x6, status, irp, 0], `an IRP was completed with the status ${text}`);
     }
-    if (IRP.CancelRoutine.get(memory, irp) !== nullVa) {
-      throw new BugCheck(0xc9, [0x211, irp, 0, 0], 'an IRP was completed while its cancel routine was set');
+    const cancelRoutine = IRP.CancelRoutine.get(memory, irp);
+    if (cancelRoutine !== nullVa) {
+      throw new BugCheck(0xc9, [0x7, cancelRoutine, irp, 0], 'an IRP was completed while its cancel routine was set');
     }
     return this.complete(irp, boost);
   }

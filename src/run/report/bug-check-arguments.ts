@@ -196,17 +196,17 @@ const explanations: ReadonlyMap<string, Explanation> = new Map<string, Explanati
   ],
   ['c2', { about: 'The driver called a pool routine wrongly.', meanings: ['what was wrong', '', '', ''] }],
   [
-    'c9/210',
+    'c9/6',
     {
       about: 'A driver that is verified broke a rule of I/O requests.',
-      meanings: ['an IRP was completed as still pending, or with -1', 'IRP', 'status', ''],
+      meanings: ['an IRP was completed as still pending, or with -1', 'status', 'IRP', ''],
     },
   ],
   [
-    'c9/211',
+    'c9/7',
     {
       about: 'A driver that is verified broke a rule of I/O requests.',
-      meanings: ['an IRP was completed while its cancel routine was set', 'IRP', '', ''],
+      meanings: ['an IRP was completed while its cancel routine was set', 'cancel routine', 'IRP', ''],
     },
   ],
   ['19', { about: 'The header of a pool block is damaged.', meanings: ['kind of damage', '', '', ''] }],
