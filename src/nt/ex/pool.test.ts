@@ -30,6 +30,23 @@ function bugCheckOf(action: () => unknown): BugCheck {
 }
 
 describe('placement', () => {
+  it('begins a cache line where the pool type asks for it', () => {
+    const { nt, call, allocate } = setUp();
+    const types = [
+      PoolType.NonPagedPoolCacheAligned,
+      PoolType.PagedPoolCacheAligned,
+      PoolType.NonPagedPoolNxCacheAligned,
+    ];
+    for (const type of types) {
+      for (const bytes of [1, 40, 100, 5000]) {
+        const va = allocate(type, bytes);
+        expect(vaLow(va) % 64).toBe(0);
+        nt.pool.free(va, tag, call);
+      }
+    }
+    expect([...nt.pool.driverBlocks()]).toEqual([]);
+  });
+
   it('gives aligned blocks that never overlap, small ones within a page, large ones at its start', () => {
     const request = fc.record({
       poolType: fc.constantFrom(PoolType.NonPagedPool, PoolType.NonPagedPoolNx, PoolType.PagedPool),

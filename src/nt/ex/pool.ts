@@ -58,6 +58,8 @@ const kinds: readonly PoolKind[] = [
   { name: 'kernel', region: AddressMap.kernelHeap, pageFlags: readWrite },
 ];
 const kernelKind = 3;
+/** In all the POOL_TYPEs whose names say so. */
+const cacheAlignedBit = 4;
 
 export class Pool {
   /** May be added to by verifier options and fault injection. */
@@ -175,7 +177,9 @@ export class Pool {
     needsTrailer = false,
   ): PoolBlock | undefined {
     if (this.isFull && kind !== kernelKind) return undefined;
-    const isSmall = granulesOf(bytes, false) < pageSize / granule;
+    // A block that is to begin a cache line gets a page of its own.
+    const isAligned = (poolType & cacheAlignedBit) !== 0 && bytes > 0;
+    const isSmall = !isAligned && granulesOf(bytes, false) < pageSize / granule;
     const hasTrailer = needsTrailer && hasTrailerRoom(bytes, isSmall);
     const va = isSmall ? this.placeSmall(kind, granulesOf(bytes, hasTrailer), tag) : this.placeLarge(kind, bytes);
     if (va === undefined) return undefined;
