@@ -3,13 +3,15 @@
  * between `<!-- generated: NAME -->` and `<!-- end -->`. `npm run docs`; a test checks that it was done.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import mailboxScenario from '../examples/scenario/mailbox.ts';
 import { exitStatusTexts } from '../src/cli/exit-status.ts';
 import { runCommandLine } from '../src/cli/main.ts';
 import { type SupportedExport, supportedExports } from '../src/run/inspect.ts';
-import { plainStyle } from '../src/run/report/text.ts';
+import { plainStyle, reportText } from '../src/run/report/text.ts';
 import { stepForms } from '../src/run/scenario/step.ts';
+import { verifyScenario } from '../src/run/verify.ts';
 import { verifierOptions } from '../src/verifier/core/options.ts';
 import { schemaOf } from './report-schema.ts';
 
@@ -18,6 +20,9 @@ const repository = fileURLToPath(new URL('..', import.meta.url));
 /** Every generated document by its path, as it should be. */
 export async function documents(): Promise<ReadonlyMap<string, string>> {
   const parts: Readonly<Record<string, string>> = {
+    'library test': sourceOf('examples/vitest/mailbox.test.ts'),
+    'scenario module': sourceOf('examples/scenario/mailbox.ts'),
+    'scenario output': await scenarioOutput(),
     transcript: await transcript('drivers/leaky-inventory/leaky-inventory.sys'),
     steps: table(
       ['step', 'what it does'],
@@ -39,9 +44,25 @@ export async function documents(): Promise<ReadonlyMap<string, string>> {
   const readme = readFileSync(join(repository, 'README.md'), 'utf8');
   return new Map([
     ['README.md', fillIn(readme, parts)],
+    ['docs/library.md', fillIn(readFileSync(join(repository, 'docs/library.md'), 'utf8'), parts)],
     ['docs/supported-exports.md', supportedExportsPage()],
     ['docs/report.schema.json', reportSchema()],
   ]);
+}
+
+function sourceOf(path: string): string {
+  return `\`\`\`ts\n${readFileSync(join(repository, path), 'utf8').trimEnd()}\n\`\`\``;
+}
+
+/** What the example of a scenario module finds. */
+async function scenarioOutput(): Promise<string> {
+  const path = 'drivers/leaky-mailbox/leaky-mailbox.sys';
+  const bytes = new Uint8Array(readFileSync(join(repository, path)));
+  const report = await verifyScenario({ drivers: [{ name: basename(path), path, bytes }] }, mailboxScenario);
+  const timeless = reportText(report)
+    .replace(/^(Seed \d+), \d+ ms$/m, '$1')
+    .trimEnd();
+  return `\`\`\`text\n$ npx poolproof ${path} --scenario examples/scenario/mailbox.ts\n${timeless}\n\`\`\``;
 }
 
 function reportSchema(): string {
