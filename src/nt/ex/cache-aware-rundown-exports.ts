@@ -36,14 +36,14 @@ const countRoutine = (doc: string, isAcquired: boolean, hasCount: boolean) =>
 export const exCacheAwareRundown = ntExports('ntoskrnl.exe', {
   ExSizeOfRundownProtectionCacheAware: ntRoutine({
     doc: 'wdm.h; nf-wdm-exsizeofrundownprotectioncacheaware',
-    irql: upToDispatch,
+    irql: upToApc,
     params: {},
     returns: 'SIZE_T',
     body: () => blockBytes,
   }),
   ExInitializeRundownProtectionCacheAware: ntRoutine({
     doc: 'wdm.h; nf-wdm-exinitializerundownprotectioncacheaware',
-    irql: upToDispatch,
+    irql: upToApc,
     params: { RunRefCacheAware: pref, RunRefSize: SIZE_T },
     returns: 'VOID',
     body: ({ memory }, { RunRefCacheAware }) => memory.fill(RunRefCacheAware, blockBytes, 0) as undefined,
@@ -51,7 +51,7 @@ export const exCacheAwareRundown = ntExports('ntoskrnl.exe', {
   /** The driver's block until ExFreeCacheAwareRundownProtection. */
   ExAllocateCacheAwareRundownProtection: ntRoutine({
     doc: 'wdm.h; nf-wdm-exallocatecacheawarerundownprotection',
-    irql: upToDispatch,
+    irql: upToApc,
     params: { PoolType: POOL_TYPE, PoolTag: POOL_TAG },
     returns: 'PVOID',
     body: (nt, { PoolType: poolType, PoolTag: tag }, call) =>
@@ -59,7 +59,7 @@ export const exCacheAwareRundown = ntExports('ntoskrnl.exe', {
   }),
   ExFreeCacheAwareRundownProtection: ntRoutine({
     doc: 'wdm.h; nf-wdm-exfreecacheawarerundownprotection',
-    irql: upToDispatch,
+    irql: upToApc,
     params: { RunRefCacheAware: pref },
     returns: 'VOID',
     body: (nt, { RunRefCacheAware }, call) => nt.pool.free(RunRefCacheAware, 0, call),
