@@ -63,7 +63,7 @@ export const pair = {
   leaks: 'a bus driver that is removed leaves the labels of the children that it still has: one `HLab` each',
   seenWith: 'a plain run',
   leaky: [
-    run('load', 'violation', [], { amounts: () => ({ count: 3, bytes: 3 * 28 }) }),
+    run('load', 'violation', [], { amounts: () => ({ count: 1, bytes: 28 }) }),
     run('unplug', 'clean', unplugSteps('LeakyHub')),
     run('remove', 'violation', removeSteps('LeakyHub')),
     run('surprise', 'violation', surpriseSteps('LeakyHub')),
