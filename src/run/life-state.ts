@@ -15,6 +15,8 @@ export type Act =
   | CloseOverRequests
   /** A device for the AddDevice routines; its removal before the drivers are unloaded. */
   | { readonly verb: 'arrival' | 'departure' }
+  /** What DriverEntry and the start left ready runs, before the first step: nobody is that quick. */
+  | { readonly verb: 'settling' }
   | { readonly verb: 'end-of-process' | 'end-of-handles' | 'aftermath' }
   /** The thread is told to end: its requests are cancelled. */
   | { readonly verb: 'end-of-thread'; readonly thread: Va }

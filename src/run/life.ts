@@ -24,6 +24,9 @@ import { stuckReason, unloadReason } from './stuck-reason.ts';
 /** Acts that a system thread carries out. */
 const systemVerbs: readonly string[] = ['load', 'final-unload', 'arrival', 'departure', 'interrupt', ...deviceVerbs];
 
+/** One virtual millisecond. */
+const settling100ns = 10_000;
+
 export class Life {
   private readonly nt: Nt;
   private readonly drivers: readonly LoadedDriver[];
@@ -48,6 +51,7 @@ export class Life {
     this.record = new LifeRecord(nt, [
       ...drivers.map((_, driver): Act => ({ verb: 'load', driver })),
       { verb: 'arrival' },
+      { verb: 'settling' },
       ...(steps === undefined ? [{ verb: 'tour' } as const] : withoutLastUnloads(steps)),
       { verb: 'end-of-process' },
       ...lastActs(drivers),
@@ -207,6 +211,9 @@ export class Life {
       case 'aftermath':
         this.record.called();
         return;
+      case 'settling':
+        this.record.change({ stage: 'calling', deadline: this.nt.clock.interruptTime + settling100ns });
+        return;
       case 'arrival':
         this.driverActs.arrive();
         return;
@@ -253,7 +260,7 @@ export class Life {
     if (act.verb === 'wait') {
       if (result === 'rest') this.nt.clock.advanceTo(deadline);
       this.record.answer(act.text, STATUS_SUCCESS);
-    } else if (act.verb === 'aftermath' || act.verb === 'end-of-requests') {
+    } else if (act.verb === 'aftermath' || act.verb === 'settling' || act.verb === 'end-of-requests') {
       // What still pends is no longer the thread's; closing its file may end it.
       this.record.next();
     } else if (result === 'deadline' && this.requests.mayBlockOn) {
@@ -274,6 +281,7 @@ export class Life {
   private isDone(act: Act): boolean {
     const { stage, request, pending } = this.state;
     // What the driver left to run after it was unloaded (a thread, a work item) shows in the time that follows.
+    if (act.verb === 'settling') return this.nt.scheduler.isAtRest;
     if (act.verb === 'wait' || act.verb === 'aftermath') return false;
     if (act.verb === 'end-of-requests') return pending.every((one) => this.requests.isOver(one));
     if (stage === 'calling') {

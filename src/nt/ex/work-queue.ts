@@ -11,7 +11,7 @@ import type { ResumedCall } from '../declare/call.ts';
 import { passiveOnly } from '../declare/irql-ranges.ts';
 import { Irql, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, type Outcome } from '../declare/outcome.ts';
-import { highPriority, normalPriority } from '../ke/thread.ts';
+import { delayedWorkPriority, highPriority, normalPriority } from '../ke/thread.ts';
 import type { Nt } from '../nt.ts';
 import { WORK_QUEUE_ITEM } from '../structures/io-queues.ts';
 
@@ -23,7 +23,7 @@ interface QueuedItem {
 }
 
 /** Priorities of the workers of each WORK_QUEUE_TYPE: critical, delayed, hypercritical, normal, background, real time, supercritical. */
-const queuePriorities: readonly number[] = [13, 12, 15, 8, 7, 18, 14];
+const queuePriorities: readonly number[] = [13, delayedWorkPriority, 15, 8, 7, 18, 14];
 const delayedWorkQueue = 1;
 /** wdm.h: CustomPriorityWorkQueue plus a priority */
 const customPriority = 32;

@@ -184,9 +184,10 @@ export class DriverObjects {
     const { io, images, objects } = this.nt;
     const devices = [...io.devices.all()].filter((device) => device.driverObject === driverObject);
     const linked = devices.filter(({ isUnlinked }) => isUnlinked !== true).length;
+    const hasList = this.firstDevice(driverObject) !== nullVa;
     const references = (objects.get(driverObject)?.pointerCount ?? 1) - 1;
     return [
-      ...(linked > 0 ? ['device objects of the driver remain'] : []),
+      ...(linked > 0 || hasList ? ['device objects of the driver remain'] : []),
       ...(devices.length > linked ? ['somebody refers to a device object of the driver that was deleted'] : []),
       ...(references > 0 ? ['somebody refers to the driver object'] : []),
       ...(driver !== undefined && images.importersOf(this.image(driver)).length > 0

@@ -100,10 +100,10 @@ describe('priorities', () => {
   it('says what a thread has, and had', () => {
     const code = new GuestCode('', []);
     const { systemThread } = code.nt.scheduler;
-    expect(code.call('KeQueryPriorityThread', systemThread)).toBe(8);
-    expect(code.call('KeSetPriorityThread', systemThread, 16)).toBe(8);
+    expect(code.call('KeQueryPriorityThread', systemThread)).toBe(12);
+    expect(code.call('KeSetPriorityThread', systemThread, 16)).toBe(12);
     expect(code.call('KeQueryPriorityThread', systemThread)).toBe(16);
-    expect(code.call('KeSetBasePriorityThread', systemThread, 2)).toBe(0);
+    expect(code.call('KeSetBasePriorityThread', systemThread, 2)).toBe(4);
     expect(code.call('KeQueryPriorityThread', systemThread)).toBe(10);
     expect(code.call('KeSetBasePriorityThread', systemThread, -16)).toBe(2);
     expect(code.call('KeQueryPriorityThread', systemThread)).toBe(1);

@@ -18,7 +18,7 @@ import { DispatcherType, KPCR } from '../structures/ke.ts';
 import { setIrql } from './irql.ts';
 import { ReadyQueue } from './ready-queue.ts';
 import { loadContext, saveContext } from './saved-context.ts';
-import { lowRealtimePriority, normalPriority, type Thread, type ThreadState, type ThreadWait } from './thread.ts';
+import { delayedWorkPriority, lowRealtimePriority, normalPriority, type Thread, type ThreadState, type ThreadWait } from './thread.ts';
 import { cutStack, extendStack, freeStack, makeStack, stackPages } from './thread-stack.ts';
 
 const kthreadBytes = 0x900;
@@ -58,7 +58,7 @@ export class Scheduler {
     const { systemProcess, requesterProcess } = this.nt.processor;
     this.idleThread.value = this.create(systemProcess, true).kthread;
     this.setEntry(this.idleThread.value, this.nt.entries.routineVa('KiIdleLoop'), []);
-    this.systemThread_.value = this.create(systemProcess, true).kthread;
+    this.systemThread_.value = this.create(systemProcess, true, kernelHolder, delayedWorkPriority).kthread;
     this.requester_.value = this.create(requesterProcess, false).kthread;
     this.setCurrent(nullVa);
     const { user, systemProcessUser } = AddressMap;
@@ -89,6 +89,11 @@ export class Scheduler {
 
   get isIdle(): boolean {
     return !this.hasRunningThread || this.current.value === this.idleThread.value;
+  }
+
+  /** Nothing can run before time passes. */
+  get isAtRest(): boolean {
+    return !this.hasRunningThread && this.ready.isEmpty && !this.nt.interrupts.hasPendingDpc;
   }
 
   thread(kthread: Va): Thread {

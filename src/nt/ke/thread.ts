@@ -52,3 +52,5 @@ export const lowRealtimePriority = 16;
 export const highPriority = 31;
 /** Base priority of a thread of the System process, and of a program's. */
 export const normalPriority = 8;
+/** Of the system worker threads for DelayedWorkQueue, which also load and unload drivers. */
+export const delayedWorkPriority = 12;

@@ -48,6 +48,8 @@ export function activityAt(
       return { step: null, name: `DriverUnload${of}` };
     case 'arrival':
       return { step: null, name: 'AddDevice and start' };
+    case 'settling':
+      return { step: null, name: 'what the start left running' };
     case 'departure':
       return { step: null, name: 'the removal of the device' };
     case 'aftermath':
