@@ -18,7 +18,14 @@ import { DispatcherType, KPCR } from '../structures/ke.ts';
 import { setIrql } from './irql.ts';
 import { ReadyQueue } from './ready-queue.ts';
 import { loadContext, saveContext } from './saved-context.ts';
-import { delayedWorkPriority, lowRealtimePriority, normalPriority, type Thread, type ThreadState, type ThreadWait } from './thread.ts';
+import {
+  delayedWorkPriority,
+  lowRealtimePriority,
+  normalPriority,
+  type Thread,
+  type ThreadState,
+  type ThreadWait,
+} from './thread.ts';
 import { cutStack, extendStack, freeStack, makeStack, stackPages } from './thread-stack.ts';
 
 const kthreadBytes = 0x900;
