@@ -128,6 +128,7 @@ export class DeviceObjects {
     }
     this.nt.objects.makeTemporary(device);
     deleteDeviceTimer(this.nt, device);
+    this.nt.io.registrations.removeShutdown(device);
     this.devices.set(device, { ...record, isDeletePending: true });
     this.addExtensionFlags(device, DeviceExtensionFlag.DeletePending);
     this.freeIfUnused(device);

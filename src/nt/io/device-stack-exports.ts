@@ -16,7 +16,7 @@ import {
   STATUS_OBJECT_NAME_COLLISION,
   STATUS_SUCCESS,
 } from '../ntstatus.ts';
-import { referenceObject, releaseObject, releaseObjectLater } from '../ob/references.ts';
+import { referenceObject, releaseObject } from '../ob/references.ts';
 import { DEVICE_OBJECT, DEVOBJ_EXTENSION, FILE_OBJECT, IO_STATUS_BLOCK, OBJECT_ATTRIBUTES } from '../structures/io.ts';
 
 const pdevice = pointerTo('DEVICE_OBJECT');
@@ -121,15 +121,9 @@ function shutdownRoutine(doc: string, isRegistered: boolean, isLast = false) {
     params: { DeviceObject: pdevice },
     returns: isRegistered ? 'NTSTATUS' : 'VOID',
     body: (nt, { DeviceObject }): Outcome => {
-      if (isRegistered) {
-        referenceObject(nt, DeviceObject);
-        nt.io.registrations.addShutdown(DeviceObject, isLast);
-        return STATUS_SUCCESS;
-      }
-      for (let count = nt.io.registrations.removeShutdown(DeviceObject); count > 0; count--) {
-        releaseObjectLater(nt, DeviceObject);
-      }
-      return undefined;
+      if (!isRegistered) return nt.io.registrations.removeShutdown(DeviceObject);
+      nt.io.registrations.addShutdown(DeviceObject, isLast);
+      return STATUS_SUCCESS;
     },
   });
 }

@@ -4,7 +4,7 @@ import { nullVa, type Va } from '../../base/va.ts';
 import type { Holder } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { referenceObject, releaseObjectLater } from '../ob/references.ts';
-import { DEVICE_OBJECT, IoType } from '../structures/io.ts';
+import { DEVICE_OBJECT, DeviceFlag, IoType } from '../structures/io.ts';
 import { IO_ERROR_LOG_PACKET } from '../structures/io-queues.ts';
 
 interface DriverExtension {
@@ -70,15 +70,25 @@ export class Registrations {
     return this.shutdown.value;
   }
 
+  /** Each registration holds a reference to the device. */
   addShutdown(device: Va, isLastChance: boolean): void {
+    referenceObject(this.nt, device);
     this.shutdown.value = [{ device, isLastChance }, ...this.shutdown.value];
+    this.setShutdownFlag(device, true);
   }
 
-  /** The number of registrations that were taken back. */
-  removeShutdown(device: Va): number {
-    const before = this.shutdown.value.length;
+  /** Takes back all of the device's registrations; IoDeleteDevice does it too. */
+  removeShutdown(device: Va): undefined {
+    const count = this.shutdown.value.filter((entry) => entry.device === device).length;
     this.shutdown.value = this.shutdown.value.filter((entry) => entry.device !== device);
-    return before - this.shutdown.value.length;
+    this.setShutdownFlag(device, false);
+    for (let left = count; left > 0; left--) releaseObjectLater(this.nt, device);
+  }
+
+  private setShutdownFlag(device: Va, isSet: boolean): void {
+    const { memory } = this.nt;
+    const others = DEVICE_OBJECT.Flags.get(memory, device) & ~DeviceFlag.ShutdownRegistered;
+    DEVICE_OBJECT.Flags.set(memory, device, others | (isSet ? DeviceFlag.ShutdownRegistered : 0));
   }
 
   // ---- the error log

@@ -4,8 +4,9 @@ import type { GuestMemory } from '../../engine/memory/guest-memory.ts';
 import { anyIrql, passiveOnly } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { ACCESS_MASK, BOOLEAN, PVOID, pointerTo, ULONG } from '../declare/parameter-types.ts';
+import type { Nt } from '../nt.ts';
 import { STATUS_SHARING_VIOLATION, STATUS_SUCCESS } from '../ntstatus.ts';
-import { FILE_OBJECT, FileFlag, IO_STACK_LOCATION, IRP, IrpFlag } from '../structures/io.ts';
+import { FILE_OBJECT, FileFlag, IO_STACK_LOCATION, IRP, IrpFlag, MajorFunction } from '../structures/io.ts';
 import { SHARE_ACCESS } from '../structures/tables.ts';
 
 const pfile = pointerTo('FILE_OBJECT');
@@ -94,6 +95,19 @@ const byFile = {
   ShareAccess: pshare,
 } as const;
 
+/** Paging I/O goes by its own flag; buffered control requests count as synchronous on any file. */
+function isSynchronous({ memory, io }: Nt, irp: Va): boolean {
+  const flags = IRP.Flags.get(memory, irp);
+  if ((flags & IrpFlag.PagingIo) !== 0) return (flags & IrpFlag.SynchronousPagingIo) !== 0;
+  if ((flags & IrpFlag.SynchronousApi) !== 0) return true;
+  const location = io.irps.currentLocation(irp);
+  const file = IO_STACK_LOCATION.FileObject.get(memory, location);
+  if (file !== nullVa && (FILE_OBJECT.Flags.get(memory, file) & FileFlag.SynchronousIo) !== 0) return true;
+  const major = IO_STACK_LOCATION.MajorFunction.get(memory, location);
+  const isControl = major === MajorFunction.DeviceControl || major === MajorFunction.FileSystemControl;
+  return isControl && (memory.readU32(IO_STACK_LOCATION.Parameter2.at(location)) & 3) === 0;
+}
+
 export const ioShareAccess = ntExports('ntoskrnl.exe', {
   IoCheckShareAccess: ntRoutine({
     doc: 'wdm.h; nf-wdm-iocheckshareaccess',
@@ -142,11 +156,7 @@ export const ioShareAccess = ntExports('ntoskrnl.exe', {
     irql: anyIrql,
     params: { Irp: pointerTo('IRP') },
     returns: 'BOOLEAN',
-    body: ({ memory, io }, { Irp }) => {
-      if ((IRP.Flags.get(memory, Irp) & IrpFlag.SynchronousApi) !== 0) return true;
-      const file = IO_STACK_LOCATION.FileObject.get(memory, io.irps.currentLocation(Irp));
-      return file !== nullVa && (FILE_OBJECT.Flags.get(memory, file) & FileFlag.SynchronousIo) !== 0;
-    },
+    body: (nt, { Irp }) => isSynchronous(nt, Irp),
   }),
   IoGetTopLevelIrp: ntRoutine({
     doc: 'ntifs.h; nf-ntifs-iogettoplevelirp',

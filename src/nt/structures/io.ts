@@ -51,11 +51,13 @@ export const IRP = struct(
 /** IRP.Flags */
 export const IrpFlag = {
   Nocache: 0x1,
+  PagingIo: 0x2,
   SynchronousApi: 0x4,
   CreateOperation: 0x8,
   BufferedIo: 0x10,
   DeallocateBuffer: 0x20,
   InputOperation: 0x40,
+  SynchronousPagingIo: 0x40,
   AssociatedIrp: 0x8,
   CloseOperation: 0x400,
   DeferIoCompletion: 0x800,
@@ -167,6 +169,7 @@ export const DeviceFlag = {
   DirectIo: 0x10,
   DeviceHasName: 0x40,
   DeviceInitializing: 0x80,
+  ShutdownRegistered: 0x800,
   PowerPagable: 0x2000,
 } as const;
 
