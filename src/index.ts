@@ -9,6 +9,6 @@ export { inspectionText } from './run/report/inspection-text.ts';
 export type * from './run/report/report.ts';
 export { reportText } from './run/report/text.ts';
 export { parseStep, type Step } from './run/scenario/step.ts';
-export { Answer, type Data, DeviceFile, type IoctlOptions, LifeEnded } from './run/verbs.ts';
+export { Answer, type Data, DeviceFile, type IoctlOptions, LifeEnded, type TransferOptions } from './run/verbs.ts';
 export { type VerifyOptions, verify, verifyScenario } from './run/verify.ts';
 export { defaultFlags, standardFlags } from './verifier/core/options.ts';

@@ -38,6 +38,20 @@ const goodSteps = (device) => [
   step('close'),
 ];
 
+/** A disk has 2048 bytes. */
+const offsetSteps = (device) => [
+  step(`open \\\\.\\${device}`),
+  step(`${BIND} in=0001`, SUCCESS, 0),
+  step(`write ${ascii(text)} at=100`, SUCCESS, text.length),
+  step(`write ${ascii('end')} at=0x7fd async`, SUCCESS, 3),
+  step('read 4 at=98', SUCCESS, 4, `0000${ascii('th')}`),
+  step('read 4 at=2044', SUCCESS, 4, `00${ascii('end')}`),
+  step('read 4', SUCCESS, 4, '00000000'),
+  step('read 4 at=2045', '0xC0000011', 0),
+  step('read 4 at=0x100000064', '0xC0000011', 0),
+  step('close'),
+];
+
 /** Two writes while the second disk is broken; reads come from the first one meanwhile. */
 const brokenSteps = (device) => [
   step(`open \\\\.\\${device}`),
@@ -72,12 +86,14 @@ export const pair = {
   leaky: [
     run('load', 'clean'),
     run('good', 'clean', goodSteps('LeakyMirror')),
+    run('offsets', 'clean', offsetSteps('LeakyMirror')),
     run('broken', 'violation', brokenSteps('LeakyMirror')),
     run('first', 'clean', firstSteps('LeakyMirror')),
   ],
   clean: [
     run('load', 'clean'),
     run('good', 'clean', goodSteps('CleanMirror')),
+    run('offsets', 'clean', offsetSteps('CleanMirror')),
     run('broken', 'clean', brokenSteps('CleanMirror')),
     run('first', 'clean', firstSteps('CleanMirror')),
   ],

@@ -79,7 +79,7 @@ export class Requester {
     const iosb = userMemory.allocate(IO_STATUS_BLOCK.sizeBytes);
     memory.fill(iosb, IO_STATUS_BLOCK.sizeBytes, 0);
     const offset = userMemory.allocate(8);
-    memory.writeU64(offset, 0n);
+    memory.writeU64(offset, act.verb === 'ioctl' ? 0n : BigInt(act.offset));
     const event = this.createEvent();
     // The life looks at it after the process and its handles are gone.
     objects.reference(event.body);

@@ -21,6 +21,13 @@ export interface IoctlOptions {
   readonly async?: boolean;
 }
 
+export interface TransferOptions {
+  /** Byte offset; 0 without it. */
+  readonly at?: number;
+  /** As of a control request. */
+  readonly async?: boolean;
+}
+
 /** What a step came to. Of a request that pends the values change when it is completed. */
 export class Answer {
   private readonly life: Life;
@@ -85,12 +92,12 @@ export class DeviceFile {
     return this.perform(words.concat(options.async === true ? ['async'] : []).join(' '));
   }
 
-  read(bytes: number, options: { readonly async?: boolean } = {}): Answer {
-    return this.perform(`read ${this.name} ${bytes}${options.async === true ? ' async' : ''}`);
+  read(bytes: number, options: TransferOptions = {}): Answer {
+    return this.perform(`read ${this.name} ${bytes}${wordsOf(options)}`);
   }
 
-  write(data: Data, options: { readonly async?: boolean } = {}): Answer {
-    return this.perform(`write ${this.name} ${dataText(data)}${options.async === true ? ' async' : ''}`);
+  write(data: Data, options: TransferOptions = {}): Answer {
+    return this.perform(`write ${this.name} ${dataText(data)}${wordsOf(options)}`);
   }
 
   /** Cancels the pending requests of the file. */
@@ -101,6 +108,10 @@ export class DeviceFile {
   close(): Answer {
     return this.perform(`close ${this.name}`);
   }
+}
+
+function wordsOf({ at, async }: TransferOptions): string {
+  return `${at === undefined ? '' : ` at=${at}`}${async === true ? ' async' : ''}`;
 }
 
 function dataText(data: Data): string {

@@ -40,6 +40,8 @@ export type Step =
       readonly text: string;
       readonly target: string | undefined;
       readonly bytes: number;
+      /** In bytes from the beginning: ReadFile's OVERLAPPED offset. */
+      readonly offset: number;
       readonly isAsync: boolean;
     }
   | {
@@ -47,6 +49,8 @@ export type Step =
       readonly text: string;
       readonly target: string | undefined;
       readonly input: readonly InputPart[];
+      /** As of a read. */
+      readonly offset: number;
       readonly isAsync: boolean;
     }
   | { readonly verb: 'event'; readonly text: string; readonly name: string | undefined }
@@ -63,8 +67,8 @@ export const stepForms: readonly { readonly form: string; readonly does: string 
     does: 'opens \\\\.\\Device or \\Device\\Name; later steps act on the last handle or on NAME',
   },
   { form: 'ioctl [NAME] CODE [in=DATA] [out=BYTES] [outdata=DATA] [async]', does: 'sends a device control request' },
-  { form: 'read [NAME] BYTES [async]', does: 'reads' },
-  { form: 'write [NAME] DATA [async]', does: 'writes' },
+  { form: 'read [NAME] BYTES [at=OFFSET] [async]', does: 'reads at a byte offset, which is 0 without at=' },
+  { form: 'write [NAME] DATA [at=OFFSET] [async]', does: 'writes, likewise' },
   { form: 'cancel [NAME]', does: 'cancels the pending requests of a handle' },
   { form: 'close [NAME]', does: 'closes a handle' },
   { form: 'NAME=event', does: 'makes an event; @NAME in DATA is its handle' },
@@ -139,17 +143,19 @@ export function parseStep(text: string): Step {
       return { verb, text: trimmed, target, code, input, outputBytes, outputContents, isAsync };
     }
     case 'read': {
+      const offset = takeOffset(words, fail);
       const target = takeName(words);
       const bytes =
         parseCount(words.shift(), maximumBufferBytes) ?? fail(`expected a number of bytes up to ${maximumBufferBytes}`);
       if (words.length > 0) fail(`'${words[0]}' is one word too many`);
-      return { verb, text: trimmed, target, bytes, isAsync };
+      return { verb, text: trimmed, target, bytes, offset, isAsync };
     }
     case 'write': {
+      const offset = takeOffset(words, fail);
       const data = words.pop() ?? fail('expected hexadecimal data, for example write 01020304');
       const target = takeName(words);
       if (words.length > 0) fail(`'${words[0]}' is one word too many`);
-      return { verb, text: trimmed, target, input: parseData(data, fail), isAsync };
+      return { verb, text: trimmed, target, input: parseData(data, fail), offset, isAsync };
     }
     case 'wait': {
       const duration100ns = parseDuration(words[0]) ?? fail('expected a time such as 100ms, 2s or 50us');
@@ -178,6 +184,14 @@ export function parseStep(text: string): Step {
 /** A handle's name: a word that starts with a letter. */
 function takeName(words: string[]): string | undefined {
   return /^[A-Za-z_]\w*$/.test(words[0] ?? '') ? words.shift() : undefined;
+}
+
+/** `at=0x1000` at the end. */
+function takeOffset(words: string[], fail: (expected: string) => never): number {
+  const last = words.at(-1);
+  if (last?.startsWith('at=') !== true) return 0;
+  words.pop();
+  return parseCount(last.slice(3), Number.MAX_SAFE_INTEGER) ?? fail(`'${last}' is no byte offset`);
 }
 
 function parseCount(word: string | undefined, maximum: number): number | undefined {
