@@ -80,7 +80,9 @@ import { pnpRootBus } from './pnp/root-bus.ts';
 import { poInternals, poPower } from './po/power-exports.ts';
 import { poRegistrationInternals, poRegistrations } from './po/registration-exports.ts';
 import { poSystemPower } from './po/system-power.ts';
+import { psNotifying } from './ps/notifications.ts';
 import { psNotifications } from './ps/notify-exports.ts';
+import { psProcessLife } from './ps/process-life.ts';
 import { psThreadEnd } from './ps/thread-end.ts';
 import { psInternals, psThreads } from './ps/thread-exports.ts';
 import { rtlAcls } from './rtl/acl-exports.ts';
@@ -246,4 +248,6 @@ export const kernelComponents: readonly KernelComponent[] = [
   ioDeviceTimers,
   ioDeviceTimerInternals,
   ioHardErrors,
+  psNotifying,
+  psProcessLife,
 ];

@@ -27,6 +27,12 @@ export function lastActs(drivers: readonly LoadedDriver[]): readonly Act[] {
   return [{ verb: 'departure' }, ...unloads, { verb: 'aftermath' }];
 }
 
+/** Every driver is unloaded at the end anyway. */
+export function withoutLastUnloads(steps: readonly Step[]): readonly Step[] {
+  const last = steps.findLastIndex((step) => step.verb !== 'unload' || step.driver !== undefined);
+  return steps.slice(0, last + 1);
+}
+
 export class DriverActs {
   private readonly nt: Nt;
   private readonly life: LifeRecord;

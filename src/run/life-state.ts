@@ -17,6 +17,8 @@ export type Act =
   | { readonly verb: 'arrival' | 'departure' }
   /** What DriverEntry and the start left ready runs, before the first step: nobody is that quick. */
   | { readonly verb: 'settling' }
+  /** Drivers hear of the requesting process and of its images; later of its exit, and of another process that stays. */
+  | { readonly verb: 'process-start' | 'process-images' | 'process-exit' | 'other-process' }
   | { readonly verb: 'end-of-process' | 'end-of-handles' | 'aftermath' }
   /** The thread is told to end: its requests are cancelled. */
   | { readonly verb: 'end-of-thread'; readonly thread: Va }

@@ -9,12 +9,13 @@ import { BugCheck } from '../nt/declare/bug-check.ts';
 import type { Nt, RunResult } from '../nt/nt.ts';
 import { STATUS_SUCCESS } from '../nt/ntstatus.ts';
 import type { OutlivingResources } from '../verifier/outliving-resources/outliving-resources.ts';
-import { DriverActs, lastActs } from './driver-acts.ts';
+import { DriverActs, lastActs, withoutLastUnloads } from './driver-acts.ts';
 import { holdersOf } from './holders.ts';
 import { LifeRecord, patience100ns } from './life-record.ts';
 import type { Act, LifeState } from './life-state.ts';
 import type { LoadedDriver } from './loaded-driver.ts';
 import { ProcessEnd } from './process-end.ts';
+import { ProcessLife } from './process-life.ts';
 import { RequestActs } from './request-acts.ts';
 import type { RequestStep } from './requester.ts';
 import { deviceVerbs, type Step } from './scenario/step.ts';
@@ -22,7 +23,16 @@ import { closeOverRequests, planTour, type Trial } from './scenario/tour.ts';
 import { stuckReason, unloadReason } from './stuck-reason.ts';
 
 /** Acts that a system thread carries out. */
-const systemVerbs: readonly string[] = ['load', 'final-unload', 'arrival', 'departure', 'interrupt', ...deviceVerbs];
+const systemVerbs: readonly string[] = [
+  'load',
+  'final-unload',
+  'arrival',
+  'departure',
+  'interrupt',
+  'process-start',
+  'other-process',
+  ...deviceVerbs,
+];
 
 /** One virtual millisecond. */
 const settling100ns = 10_000;
@@ -35,6 +45,7 @@ export class Life {
   private readonly requests: RequestActs;
   private readonly driverActs: DriverActs;
   private readonly processEnd: ProcessEnd;
+  private readonly processLife: ProcessLife;
   /** Image indexes of the drivers to which a request was handed. */
   private readonly reached: StoreCell<readonly number[]>;
 
@@ -52,6 +63,7 @@ export class Life {
       ...drivers.map((_, driver): Act => ({ verb: 'load', driver })),
       { verb: 'arrival' },
       { verb: 'settling' },
+      { verb: 'process-start' },
       ...(steps === undefined ? [{ verb: 'tour' } as const] : withoutLastUnloads(steps)),
       { verb: 'end-of-process' },
       ...lastActs(drivers),
@@ -59,6 +71,7 @@ export class Life {
     this.requests = new RequestActs(nt, this.record);
     this.driverActs = new DriverActs(nt, this.record, drivers);
     this.processEnd = new ProcessEnd(nt, this.record);
+    this.processLife = new ProcessLife(nt, this.record, drivers);
     this.reached = nt.stores.cell<readonly number[]>('run/reached-drivers', []);
     nt.events.on('irpDispatched', ({ routine }) => {
       const image = nt.images.containing(routine);
@@ -170,6 +183,12 @@ export class Life {
         this.record.next();
         return;
       }
+      case 'process-start':
+      case 'process-images':
+      case 'process-exit':
+      case 'other-process':
+        this.processLife.begin(act.verb);
+        return;
       case 'end-of-process':
         this.processEnd.begin();
         return;
@@ -324,6 +343,9 @@ export class Life {
       case 'arrival':
         this.driverActs.arrived();
         return;
+      case 'process-start':
+        this.processLife.started(status);
+        return;
       case 'departure':
         this.driverActs.departed(status);
         return;
@@ -355,6 +377,9 @@ export class Life {
         this.requests.sent(act, status);
         return;
       case 'end-of-thread':
+      case 'process-images':
+      case 'process-exit':
+      case 'other-process':
         this.record.next();
         return;
       default:
@@ -372,10 +397,4 @@ export class Life {
 
 function isRequest(act: Act): act is RequestStep | Trial {
   return act.verb === 'ioctl' || act.verb === 'read' || act.verb === 'write';
-}
-
-/** Every driver is unloaded at the end anyway. */
-function withoutLastUnloads(steps: readonly Step[]): readonly Step[] {
-  const last = steps.findLastIndex((step) => step.verb !== 'unload' || step.driver !== undefined);
-  return steps.slice(0, last + 1);
 }

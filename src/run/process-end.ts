@@ -2,6 +2,7 @@
 import type { Va } from '../base/va.ts';
 import type { Nt } from '../nt/nt.ts';
 import { ntSuccess, STATUS_USER_APC, statusText } from '../nt/ntstatus.ts';
+import { isAnyoneToTell } from '../nt/ps/notifications.ts';
 import { endProcess } from '../nt/ps/process-end.ts';
 import type { LifeRecord } from './life-record.ts';
 import type { Act } from './life-state.ts';
@@ -36,6 +37,7 @@ export class ProcessEnd {
     for (const thread of new Set(pending.map((request) => request.thread)))
       acts.push({ verb: 'end-of-thread', thread });
     if (pending.length > 0) acts.push({ verb: 'end-of-requests' });
+    if (isAnyoneToTell(this.nt)) acts.push({ verb: 'process-exit' });
     for (const { name } of files) acts.push({ verb: 'close', text: `close ${name}`, target: name });
     acts.push({ verb: 'end-of-handles' });
     return acts;
@@ -69,6 +71,7 @@ export class ProcessEnd {
       return;
     }
     endProcess(this.nt, process);
+    if (isAnyoneToTell(this.nt)) this.life.insert([{ verb: 'other-process' }]);
     this.life.next();
   }
 

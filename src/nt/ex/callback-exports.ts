@@ -72,7 +72,7 @@ function registerCallback(nt: Nt, object: Va, routine: Va, context: Va, call: Ca
 
 // ---- calling those who registered
 
-const kinds: readonly CallbackKind[] = ['callback-object', 'process', 'thread', 'image', 'process-ex'];
+const kinds: readonly CallbackKind[] = ['callback-object'];
 
 /** Calls the callbacks of a kind (of one subject, if that is not null), in the order in which they registered. */
 export function callCallbacks(kind: CallbackKind, subject: Va, args: readonly [number, number, number]) {

@@ -2,7 +2,7 @@
  * The file system: one volume, `\Device\HarddiskVolume1`, which drivers know as `C:` and `\SystemRoot`. Its driver's
  * dispatch routines are the kernel's own (file-system-driver.ts). It appears when somebody first looks for it.
  */
-import type { StoreCell } from '../../base/store.ts';
+import type { StoreCell, StoreMap } from '../../base/store.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import type { Nt } from '../nt.ts';
 import { DEVICE_OBJECT, DRIVER_OBJECT, IoType, majorFunctionCount } from '../structures/io.ts';
@@ -19,17 +19,31 @@ export class FileSystem {
   readonly opens: Opens;
   private readonly nt: Nt;
   private readonly device_: StoreCell<Va>;
+  /** File objects of images, by path on the volume. */
+  private readonly imageFiles: StoreMap<string, Va>;
 
   constructor(nt: Nt) {
     this.nt = nt;
     this.volume = new Volume(nt.stores, () => Number(nt.clock.systemTime));
     this.opens = new Opens(nt.stores);
     this.device_ = nt.stores.cell('fs/device', nullVa);
+    this.imageFiles = nt.stores.map('fs/image-files');
   }
 
   /** The volume's device; null as long as nobody looked for it. */
   get device(): Va {
     return this.device_.value;
+  }
+
+  /** File object of an image, which its section keeps for as long as the machine lives. `path`: on the volume. */
+  imageFile(path: string): Va {
+    const known = this.imageFiles.get(path);
+    if (known !== undefined) return known;
+    this.mountFor(volumeName);
+    const [execute, readAndDelete] = [0x20, 5];
+    const file = this.nt.io.files.create(this.device, path, execute, readAndDelete, true);
+    this.imageFiles.set(path, file);
+    return file;
   }
 
   /** Called with every name that is looked up. */

@@ -7,6 +7,7 @@ import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { PVOID, ULONG } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
 import { ntSuccess, STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS } from '../ntstatus.ts';
+import { announceDriver } from '../ps/process-life.ts';
 import { DEVICE_OBJECT, DeviceFlag, DRIVER_EXTENSION, DRIVER_OBJECT, DriverFlag } from '../structures/io.ts';
 import { UNICODE_STRING } from '../structures/strings.ts';
 
@@ -26,6 +27,18 @@ export function checkWorkerReturn(nt: Nt, name: string, driverRoutine: Va, worke
     const summary = `${name} returned with APCs disabled: a critical or guarded region was entered and not left`;
     throw new BugCheck(0x01, [worker, 0, disabled, 1], summary, driverRoutine);
   }
+}
+
+function callEntry(nt: Nt, imageIndex: number): Outcome {
+  const image = nt.images.byIndex(imageIndex);
+  if (image?.pe?.entryPointRva === undefined) return STATUS_INVALID_DEVICE_REQUEST;
+  const { driverObject, serviceName } = nt.io.drivers.create(image, image.name);
+  nt.registry.addService(serviceName, image.fileName);
+  const registryPath = nt.pool.allocateKernel(UNICODE_STRING.sizeBytes, 'IoRp');
+  const pathBuffer = nt.io.drivers.writeString(registryPath, serviceKeyPath(serviceName));
+  const entry = vaAdd(image.base, image.pe.entryPointRva);
+  const record = [driverObject, registryPath, pathBuffer];
+  return callGuest(entry, [driverObject, registryPath], 'driverEntryReturned', record);
 }
 
 /** DriverEntry returned: INIT goes, devices are ready; or the image goes without DriverUnload. */
@@ -74,18 +87,9 @@ export const ioDriverLoading = ntInternals({
     irql: ['PASSIVE', 'PASSIVE'],
     params: { ImageIndex: ULONG },
     returns: 'NTSTATUS',
-    body: (nt, { ImageIndex }) => {
-      const image = nt.images.byIndex(ImageIndex);
-      if (image?.pe?.entryPointRva === undefined) return STATUS_INVALID_DEVICE_REQUEST;
-      const { driverObject, serviceName } = nt.io.drivers.create(image, image.name);
-      nt.registry.addService(serviceName, image.fileName);
-      const registryPath = nt.pool.allocateKernel(UNICODE_STRING.sizeBytes, 'IoRp');
-      const pathBuffer = nt.io.drivers.writeString(registryPath, serviceKeyPath(serviceName));
-      const entry = vaAdd(image.base, image.pe.entryPointRva);
-      const record = [driverObject, registryPath, pathBuffer];
-      return callGuest(entry, [driverObject, registryPath], 'driverEntryReturned', record);
-    },
+    body: (nt, { ImageIndex }) => announceDriver(nt, ImageIndex) ?? callEntry(nt, ImageIndex),
     resume: {
+      announced: (nt, call) => callEntry(nt, call.word(0)),
       driverEntryReturned: (nt, call) => entryReturned(nt, call.va(0), call.va(1), call.va(2), call.status),
       reinitialized: (nt, call) => {
         checkWorkerReturn(nt, 'the reinitialization routine', call.va(1), nt.entries.routineVa('IopLoadDriver'));

@@ -2,11 +2,12 @@
 import { nullVa } from '../../base/va.ts';
 import { passiveOnly } from '../declare/irql-ranges.ts';
 import { ntInternals, ntRoutine } from '../declare/nt-routine.ts';
-import { callGuest } from '../declare/outcome.ts';
+import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { ULONG } from '../declare/parameter-types.ts';
 import type { KernelImage } from '../mm/kernel-image.ts';
 import type { Nt } from '../nt.ts';
 import { ntSuccess, STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS } from '../ntstatus.ts';
+import { announceDriver } from '../ps/process-life.ts';
 import { UNICODE_STRING } from '../structures/strings.ts';
 import { checkWorkerReturn, serviceKeyPath } from './driver-loading.ts';
 
@@ -20,6 +21,17 @@ function letGo(nt: Nt, image: KernelImage): void {
   nt.io.drivers.letGo(image);
 }
 
+function initialise(nt: Nt, imageIndex: number): Outcome {
+  const image = nt.images.byIndex(imageIndex);
+  if (image === undefined) return STATUS_INVALID_DEVICE_REQUEST;
+  nt.registry.addService(image.name, image.fileName);
+  const routine = own(nt, image, 'DllInitialize');
+  if (routine === undefined) return STATUS_SUCCESS;
+  const path = nt.pool.allocateKernel(UNICODE_STRING.sizeBytes, 'IoRp');
+  const buffer = nt.io.drivers.writeString(path, serviceKeyPath(image.name));
+  return callGuest(routine, [path], 'initialised', [imageIndex, path, buffer, routine]);
+}
+
 export const ioLibraryLoading = ntInternals({
   /** Calls DllInitialize, if the image has one, as the loader does before a driver that imports from it starts. */
   IopInitializeLibrary: ntRoutine({
@@ -27,17 +39,9 @@ export const ioLibraryLoading = ntInternals({
     irql: passiveOnly,
     params: { ImageIndex: ULONG },
     returns: 'NTSTATUS',
-    body: (nt, { ImageIndex }) => {
-      const image = nt.images.byIndex(ImageIndex);
-      if (image === undefined) return STATUS_INVALID_DEVICE_REQUEST;
-      nt.registry.addService(image.name, image.fileName);
-      const routine = own(nt, image, 'DllInitialize');
-      if (routine === undefined) return STATUS_SUCCESS;
-      const path = nt.pool.allocateKernel(UNICODE_STRING.sizeBytes, 'IoRp');
-      const buffer = nt.io.drivers.writeString(path, serviceKeyPath(image.name));
-      return callGuest(routine, [path], 'initialised', [ImageIndex, path, buffer, routine]);
-    },
+    body: (nt, { ImageIndex }) => announceDriver(nt, ImageIndex) ?? initialise(nt, ImageIndex),
     resume: {
+      announced: (nt, call) => initialise(nt, call.word(0)),
       initialised: (nt, call) => {
         checkWorkerReturn(nt, 'DllInitialize', call.va(3), nt.entries.routineVa('IopInitializeLibrary'));
         nt.pool.freeKernel(call.va(2));

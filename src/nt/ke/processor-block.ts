@@ -11,15 +11,16 @@ import { setIrql } from './irql.ts';
 const eprocessBytes = 0xc00;
 const systemProcessId = 4;
 const requesterProcessId = 0x7d0;
+const bystanderProcessId = 0x8c0;
 
 /** The one processor: its KPCR, and the instructions that reach beyond the program (CPUID, RDTSC, CLI …). */
 export class ProcessorBlock {
   private readonly nt: Nt;
-  private readonly processes: StoreCell<{ readonly system: Va; readonly requester: Va }>;
+  private readonly processes_: StoreCell<{ readonly system: Va; readonly requester: Va; readonly bystander: Va }>;
 
   constructor(nt: Nt) {
     this.nt = nt;
-    this.processes = nt.stores.cell('ke/processes', { system: nullVa, requester: nullVa });
+    this.processes_ = nt.stores.cell('ke/processes', { system: nullVa, requester: nullVa, bystander: nullVa });
   }
 
   get kpcr(): Va {
@@ -28,17 +29,37 @@ export class ProcessorBlock {
 
   /** EPROCESS of the System process. */
   get systemProcess(): Va {
-    return this.processes.value.system;
+    return this.processes_.value.system;
   }
 
   /** EPROCESS of the process that makes the requests. */
   get requesterProcess(): Va {
-    return this.processes.value.requester;
+    return this.processes_.value.requester;
   }
 
   /** Client ID of a process. */
   processId(process: Va): number {
-    return process === this.requesterProcess ? requesterProcessId : systemProcessId;
+    if (process === this.requesterProcess) return requesterProcessId;
+    return process === this.systemProcess ? systemProcessId : bystanderProcessId;
+  }
+
+  /** EPROCESS of all there are. */
+  get processes(): readonly Va[] {
+    const { system, requester, bystander } = this.processes_.value;
+    return bystander === nullVa ? [system, requester] : [system, requester, bystander];
+  }
+
+  /** The EPROCESS of a process that makes no requests; there is one at most. */
+  addBystander(): Va {
+    const process = this.makeProcess();
+    this.processes_.value = { ...this.processes_.value, bystander: process };
+    return process;
+  }
+
+  private makeProcess(): Va {
+    const process = this.nt.pool.allocateKernel(eprocessBytes, 'Proc');
+    this.nt.objects.create(process, 'Process', undefined);
+    return process;
   }
 
   boot(): void {
@@ -59,13 +80,7 @@ export class ProcessorBlock {
     cpu.state.mxcsr = 0x1f80;
     setIrql(this.nt, 1);
     setIrql(this.nt, 0);
-    this.processes.value = {
-      system: this.nt.pool.allocateKernel(eprocessBytes, 'Proc'),
-      requester: this.nt.pool.allocateKernel(eprocessBytes, 'Proc'),
-    };
-    for (const process of [this.systemProcess, this.requesterProcess]) {
-      this.nt.objects.create(process, 'Process', undefined);
-    }
+    this.processes_.value = { system: this.makeProcess(), requester: this.makeProcess(), bystander: nullVa };
   }
 
   /** Emulates an instruction that the translator hands over. */

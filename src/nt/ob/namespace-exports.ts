@@ -142,8 +142,7 @@ function openProcess(nt: Nt, handleAt: Va, access: number, attributes: Va, clien
   if (OBJECT_ATTRIBUTES.ObjectName.get(nt.memory, attributes) !== nullVa) return STATUS_INVALID_PARAMETER_MIX;
   if (clientId === nullVa) return STATUS_INVALID_PARAMETER_MIX;
   const id = CLIENT_ID.UniqueProcess.get(nt.memory, clientId);
-  const { systemProcess, requesterProcess } = nt.processor;
-  const process = [systemProcess, requesterProcess].find((one) => nt.processor.processId(one) === id);
+  const process = nt.processor.processes.find((one) => nt.processor.processId(one) === id);
   if (process === undefined) return STATUS_INVALID_CID;
   referenceObject(nt, process);
   return handleTo(call, process, access, attributes, handleAt);

@@ -40,8 +40,7 @@ export function isIntegrityChecked(nt: Nt, routine: Va): boolean {
   return pe !== undefined && (pe.dllCharacteristics & forceIntegrity) !== 0;
 }
 
-const requesterOnly = { partial: 'no process is created while a driver runs: the routine hears of none' };
-const imagesOnly = { partial: 'no image is loaded besides drivers: the routine hears of none' };
+const fewImages = { partial: 'of a process, its program and ntdll.dll only, each with nothing but headers' };
 
 const processRoutine = (doc: string, kind: 'process' | 'process-ex', registrar: string) =>
   ntRoutine({
@@ -49,7 +48,6 @@ const processRoutine = (doc: string, kind: 'process' | 'process-ex', registrar: 
     irql: passiveOnly,
     params: { NotifyRoutine: PVOID, Remove: BOOLEAN },
     returns: 'NTSTATUS',
-    support: requesterOnly,
     body: (nt, { NotifyRoutine, Remove }, call) => {
       if (Remove) return remove(nt, kind, NotifyRoutine);
       if (kind === 'process-ex' && !isIntegrityChecked(nt, NotifyRoutine)) return STATUS_ACCESS_DENIED;
@@ -93,7 +91,6 @@ export const psNotifications = ntExports('ntoskrnl.exe', {
     irql: passiveOnly,
     params: { NotifyType: ULONG, NotifyInformation: PVOID, Remove: BOOLEAN },
     returns: 'NTSTATUS',
-    support: requesterOnly,
     body: (nt, { NotifyType, NotifyInformation, Remove }, call) => {
       if (NotifyType !== 0) return STATUS_INVALID_PARAMETER;
       if (Remove) return remove(nt, 'process-ex', NotifyInformation);
@@ -105,21 +102,20 @@ export const psNotifications = ntExports('ntoskrnl.exe', {
     'ntddk.h; nf-ntddk-pssetcreatethreadnotifyroutine',
     'thread',
     'PsSetCreateThreadNotifyRoutine',
-    { partial: 'called when a system thread is created, not when one ends' },
   ),
   PsRemoveCreateThreadNotifyRoutine: removeRoutine('ntddk.h; nf-ntddk-psremovecreatethreadnotifyroutine', 'thread'),
   PsSetLoadImageNotifyRoutine: setRoutine(
     'ntddk.h; nf-ntddk-pssetloadimagenotifyroutine',
     'image',
     'PsSetLoadImageNotifyRoutine',
-    imagesOnly,
+    fewImages,
   ),
   PsSetLoadImageNotifyRoutineEx: ntRoutine({
     doc: 'ntddk.h; nf-ntddk-pssetloadimagenotifyroutineex',
     irql: passiveOnly,
     params: { NotifyRoutine: PVOID, Flags: ULONG },
     returns: 'NTSTATUS',
-    support: imagesOnly,
+    support: fewImages,
     body: (nt, { NotifyRoutine, Flags }, call) =>
       Flags > 1 ? STATUS_INVALID_PARAMETER : add(nt, 'image', NotifyRoutine, 'PsSetLoadImageNotifyRoutineEx', call),
   }),

@@ -8,6 +8,7 @@ import { callGuest, continueGuest, type Outcome } from '../declare/outcome.ts';
 import { NTSTATUS } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
 import { KAPC } from '../structures/ke.ts';
+import { tellOfThread } from './notifications.ts';
 
 /** 100 ms: how often a thread that ends looks whether its cancelled requests came back. */
 const pause100ns = 1_000_000;
@@ -31,6 +32,11 @@ function check(nt: Nt): void {
     const disabled = ((specialApcDisable & 0xffff) * 0x1_0000 + (kernelApcDisable & 0xffff)) >>> 0;
     throw new BugCheck(0x20, [0, disabled, irql, 0], 'a thread ended at raised IRQL or with APCs disabled');
   }
+}
+
+function cancelRequests(nt: Nt, exitStatus: number): Outcome {
+  const deadline = nt.clock.interruptTime + patience100ns;
+  return callGuest(nt.entries.routineVa('IopCancelThreadIo'), [], 'requestsCancelled', [exitStatus, deadline]);
 }
 
 /** Record of all that follows: [exit status, interrupt time at which the requests are left behind]. */
@@ -68,10 +74,11 @@ export const psThreadEnd = ntInternals({
     returns: 'VOID',
     body: (nt, { ExitStatus }) => {
       check(nt);
-      const deadline = nt.clock.interruptTime + patience100ns;
-      return callGuest(nt.entries.routineVa('IopCancelThreadIo'), [], 'requestsCancelled', [ExitStatus, deadline]);
+      if (nt.callbacks.of('thread').length === 0) return cancelRequests(nt, ExitStatus);
+      return tellOfThread(nt, nt.scheduler.currentThread, false, 'told', [ExitStatus]);
     },
     resume: {
+      told: (nt, call) => cancelRequests(nt, call.word(0)),
       requestsCancelled: waitForRequests,
       apcGivenBack: (nt, call) => giveBackApcs(nt, call.word(0), call.record.slice(1) as Va[]),
     },

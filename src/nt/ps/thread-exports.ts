@@ -4,7 +4,6 @@ import { anyIrql, passiveOnly, upToDispatch } from '../declare/irql-ranges.ts';
 import { ntExports, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, continueGuest, type Outcome, unsupported } from '../declare/outcome.ts';
 import { ACCESS_MASK, HANDLE, NTSTATUS, PVOID, pointerTo, ULONG64 } from '../declare/parameter-types.ts';
-import { callCallbacks } from '../ex/callback-exports.ts';
 import type { Thread } from '../ke/thread.ts';
 import { type Holder, holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
@@ -18,6 +17,7 @@ import {
 import { referenceObject } from '../ob/references.ts';
 import { OBJECT_ATTRIBUTES } from '../structures/io.ts';
 import { CLIENT_ID } from '../structures/ke.ts';
+import { tellOfThread } from './notifications.ts';
 import { exitThread } from './thread-end.ts';
 
 const objKernelHandle = 0x200;
@@ -73,8 +73,7 @@ function notifyOfThread(nt: Nt, handleAt: Va, status: number): Outcome {
   const kthread = nt.objects.handle(nt.memory.readI64AsNumber(handleAt))?.body;
   const thread = kthread === undefined ? undefined : nt.scheduler.findThread(kthread);
   if (thread === undefined) return status;
-  const args = callCallbacks('thread', nullVa, [nt.processor.processId(thread.process), thread.id, 1]);
-  return callGuest(nt.entries.routineVa('ExpCallCallbacks'), args, 'notified', []);
+  return tellOfThread(nt, thread, true, 'notified', []);
 }
 
 /** Answers about a thread; Windows would read whatever lies at an address that is none. */
@@ -112,7 +111,7 @@ const lookUp =
   };
 
 const lookUpProcess = lookUp((nt, id) =>
-  [nt.processor.systemProcess, nt.processor.requesterProcess].find((process) => nt.processor.processId(process) === id),
+  nt.processor.processes.find((process) => nt.processor.processId(process) === id),
 );
 const lookUpThread = lookUp((nt, id) => [...nt.scheduler.all()].find((thread) => thread.id === id)?.kthread);
 

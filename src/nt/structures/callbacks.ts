@@ -34,3 +34,31 @@ export const KBUGCHECK_REASON_CALLBACK_RECORD = struct('_KBUGCHECK_REASON_CALLBA
   Reason: u32,
   State: u8,
 });
+
+/** ntddk.h */
+export const PS_CREATE_NOTIFY_INFO = struct('_PS_CREATE_NOTIFY_INFO', {
+  Size: u64,
+  Flags: u32,
+  ParentProcessId: pointer,
+  CreatingThreadId: bytes(16, 8),
+  FileObject: pointer,
+  ImageFileName: pointer,
+  CommandLine: pointer,
+  CreationStatus: u32,
+});
+
+/** ntddk.h */
+export const IMAGE_INFO = struct('_IMAGE_INFO', {
+  Properties: u32,
+  ImageBase: pointer,
+  ImageSelector: u32,
+  ImageSize: u64,
+  ImageSectionNumber: u32,
+});
+
+/** ntddk.h; FileObject is there if ExtendedInfoPresent is set in the properties. */
+export const IMAGE_INFO_EX = struct('_IMAGE_INFO_EX', {
+  Size: u64,
+  ImageInfo: bytes(IMAGE_INFO.sizeBytes, 8),
+  FileObject: pointer,
+});

@@ -52,6 +52,11 @@ export function activityAt(
       return { step: null, name: 'what the start left running' };
     case 'departure':
       return { step: null, name: 'the removal of the device' };
+    case 'process-start':
+    case 'process-images':
+      return { step: null, name: 'the start of the process' };
+    case 'other-process':
+      return { step: null, name: 'another process that starts before the unload' };
     case 'aftermath':
       return { step: null, name: 'what the driver left running' };
     default:
