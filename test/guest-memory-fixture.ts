@@ -32,19 +32,19 @@ export class GuestFixture {
   readonly dataEnd: Va;
   private nextData: Va;
 
-  constructor() {
+  constructor({ seed = 1 } = {}) {
     this.memory = new GuestMemory({ ramBytes: 0x80_0000 });
     this.nextData = AddressMap.images.start;
     this.dataEnd = this.map(this.nextData, dataPages);
     this.stack = vaAdd(this.map(AddressMap.kernelStacks.start, 2), -0x800);
-    this.nt = this.kernelParts();
+    this.nt = this.kernelParts(seed);
   }
 
-  private kernelParts(): Nt {
+  private kernelParts(seed: number): Nt {
     const stores = new Stores();
     const parts: Parts = { memory: this.memory, stores, events: new NtEventSource() };
     parts.cpu = { state: new CpuState(this.memory) };
-    parts.random = new Random(stores.cell('random', 1));
+    parts.random = new Random(stores.cell('random', seed));
     parts.addressSpace = new AddressSpace(parts as unknown as Nt);
     parts.pool = new Pool(parts as unknown as Nt);
     // Everything runs in one process, which is charged.

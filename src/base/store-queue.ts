@@ -8,6 +8,11 @@ export class StoreQueue {
     return this.items.length - this.head;
   }
 
+  /** All that it holds, first in first. */
+  values(): readonly number[] {
+    return this.items.slice(this.head);
+  }
+
   push(value: number): void {
     this.own();
     this.items.push(value);

@@ -85,6 +85,28 @@ describe('placement', () => {
     expect(nt.memory.readBytes(zeroed, 64)).toEqual(new Uint8Array(64));
   });
 
+  it('hands out other garbage for another seed, the same for the same, and never what is a valid address', () => {
+    const contents = (seed: number): bigint[] => {
+      const fixture = new GuestFixture({ seed });
+      const call = new Call(fixture.nt, 'ExAllocatePoolWithTag', undefined, nullVa, fixture.stack);
+      return [24, 100, 1000, 5000, 9000].flatMap((bytes) => {
+        const va = fixture.nt.pool.allocate({ poolType: PoolType.PagedPool, bytes, tag }, call) as Va;
+        return [fixture.memory.readU64(va), fixture.memory.readU64(vaAdd(va, bytes - 8))];
+      });
+    };
+    expect(contents(1)).toEqual(contents(1));
+    expect(contents(1)).not.toEqual(contents(2));
+    // Not canonical: bits 47 to 63 are not alike.
+    for (const word of contents(3)) expect([0n, 0x1_ffffn]).not.toContain(word >> 47n);
+  });
+
+  it('unmaps a freed block of a page and more', () => {
+    const { nt, call, allocate } = setUp();
+    const va = allocate(PoolType.NonPagedPoolNx, 5000);
+    nt.pool.free(va, tag, call);
+    expect(() => nt.memory.readU8(va)).toThrow();
+  });
+
   it('does not hand a freed block out again at once', () => {
     const { nt, call, allocate } = setUp();
     const freed = new Set<Va>();
@@ -107,6 +129,45 @@ describe('placement', () => {
     expect(blocks.length).toBeGreaterThan(5);
     nt.pool.free(blocks.pop() as Va, tag, call);
     expect(nt.pool.allocate({ poolType: PoolType.NonPagedPoolNx, bytes: 0x8_0000, tag }, call)).toBeDefined();
+  });
+});
+
+describe('a free block that is written to', () => {
+  it.each([
+    ['its first byte', 0],
+    ['its middle', 50],
+    ['its last byte', 111],
+  ])('is known by %s, and never handed out again', (_title, offset) => {
+    const { nt, call, allocate } = setUp();
+    const va = allocate(PoolType.NonPagedPoolNx, 100);
+    expect([...nt.pool.damagedFreeBlocks()]).toEqual([]);
+    nt.pool.free(va, tag, call);
+    expect([...nt.pool.damagedFreeBlocks()]).toEqual([]);
+    nt.memory.writeU8(vaAdd(va, offset), 1);
+    const damage = [{ va, tag, firstDamage: vaAdd(va, offset) }];
+    expect([...nt.pool.damagedFreeBlocks()]).toEqual(damage);
+    for (let count = 0; count < 200; count++) {
+      const other = allocate(PoolType.NonPagedPoolNx, 100);
+      expect(other).not.toBe(va);
+      nt.pool.free(other, tag, call);
+    }
+    expect([...nt.pool.damagedFreeBlocks()]).toEqual(damage);
+  });
+
+  it('is known by its header', () => {
+    const { nt, call, allocate } = setUp();
+    const va = allocate(PoolType.PagedPool, 100);
+    nt.pool.free(va, tag, call);
+    nt.memory.writeU64(vaAdd(va, -8), 0n);
+    expect([...nt.pool.damagedFreeBlocks()]).toEqual([{ va, tag, firstDamage: vaAdd(va, -8) }]);
+  });
+
+  it("is the kernel's own, too", () => {
+    const { nt } = setUp();
+    const va = nt.pool.allocateKernel(64, 'Irp ');
+    nt.pool.freeKernel(va);
+    nt.memory.writeU8(vaAdd(va, 3), 0);
+    expect([...nt.pool.damagedFreeBlocks()]).toMatchObject([{ va, tag: tagOf('Irp ') }]);
   });
 });
 

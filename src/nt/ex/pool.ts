@@ -2,7 +2,8 @@
  * The pool allocator. Small blocks (header included less than a page) are cut from pages of one size and kind; larger
  * ones get pages of their own. Windows' placement rules hold: 16-byte alignment, small blocks never cross a page, a
  * request of a page or more is page aligned. Friendly behaviour is avoided: memory is filled with seeded garbage, a
- * freed block is used again as late as possible, and freed large blocks are unmapped.
+ * freed block is used again as late as possible, and freed large blocks are unmapped. A free block that somebody wrote to
+ * (`free-blocks.ts`) is never used again.
  */
 import { assert } from '../../base/errors.ts';
 import type { StoreQueue } from '../../base/store-queue.ts';
@@ -14,6 +15,7 @@ import type { Call, ResumedCall } from '../declare/call.ts';
 import type { Region } from '../mm/address-space.ts';
 import type { Nt } from '../nt.ts';
 import { POOL_HEADER, PoolType, PoolTypeModifier } from '../structures/pool.ts';
+import { type DamagedBlock, damageOf, noteFill, takeFree } from './free-blocks.ts';
 import { type PoolBlock, PoolBlocks, type PoolFamily } from './pool-blocks.ts';
 
 export interface PoolRequest {
@@ -72,6 +74,8 @@ export class Pool {
   private readonly nt: Nt;
   private readonly blocks: PoolBlocks;
   private readonly freeBlocks: (StoreQueue | undefined)[] = [];
+  /** Those that were taken out of {@link freeBlocks}, by their size and kind, because they are damaged. */
+  private readonly damagedBlocks: (StoreQueue | undefined)[] = [];
 
   constructor(nt: Nt) {
     this.nt = nt;
@@ -79,6 +83,7 @@ export class Pool {
     for (let kind = 0; kind < kinds.length; kind++) {
       for (let granules = 2; granules < pageSize / granule; granules++) {
         this.freeBlocks[kind * 256 + granules] = nt.stores.queue(`ex/pool-free-${kind}-${granules}`);
+        this.damagedBlocks[kind * 256 + granules] = nt.stores.queue(`ex/pool-damaged-${kind}-${granules}`);
       }
     }
   }
@@ -129,8 +134,8 @@ export class Pool {
   }
 
   /** Memory for the kernel itself, zeroed; never counted as a driver's. */
-  allocateKernel(bytes: number, tagName: string): Va {
-    const block = this.place(kernelKind, PoolType.NonPagedPoolNx, bytes, tagOf(tagName), 'pool');
+  allocateKernel(bytes: number, tagName: string, family: PoolFamily = 'pool'): Va {
+    const block = this.place(kernelKind, PoolType.NonPagedPoolNx, bytes, tagOf(tagName), family);
     if (block === undefined) throw new BugCheck(0x4d, [0, 0, 0, 0], 'the emulated machine has no memory left');
     this.nt.memory.fill(block.va, bytes, 0);
     return block.va;
@@ -152,15 +157,29 @@ export class Pool {
     return this.blocks.get(va);
   }
 
-  /** As {@link blockAt}; undefined for the kernel's own memory. */
+  /** As {@link blockAt}; undefined for the kernel's own memory, which drivers cannot free. */
   driverBlockAt(va: Va): PoolBlock | undefined {
     const block = this.blocks.get(va);
-    return block?.kind === kernelKind ? undefined : block;
+    return block?.kind === kernelKind && block.family !== 'system-buffer' ? undefined : block;
   }
 
   /** All blocks of the pools that drivers use. */
   *driverBlocks(): Generator<PoolBlock> {
     for (const block of this.blocks.values()) if (block.kind !== kernelKind) yield block;
+  }
+
+  /** Small blocks, also of the kernel's own memory, that were written to after they were freed, or before they were handed out. */
+  *damagedFreeBlocks(): Generator<DamagedBlock> {
+    for (const queues of [this.damagedBlocks, this.freeBlocks]) {
+      for (const [index, queue] of queues.entries()) {
+        const granules = index % 256;
+        const word = headerWord(index >>> 8, granules, false);
+        for (const header of queue?.values() ?? []) {
+          const damage = damageOf(this.nt, header as Va, word, granules * granule);
+          if (damage !== undefined) yield damage;
+        }
+      }
+    }
   }
 
   /** The emulated machine's limit, besides its RAM: records of blocks cost the host memory. */
@@ -190,23 +209,32 @@ export class Pool {
 
   private placeSmall(kind: number, granules: number, tag: number): Va | undefined {
     const queue = this.queue(kind, granules);
-    const header = (queue.length > quarantineBlocks ? queue.shift() : this.cutPage(kind, granules)) ?? queue.shift();
+    const take = (): Va | undefined => this.takeSmall(kind, granules);
+    const header = (queue.length > quarantineBlocks ? take() : this.cutPage(kind, granules)) ?? take();
     if (header === undefined) return undefined;
-    this.writeHeader(header as Va, kind, granules, tag, true);
-    const va = vaAdd(header as Va, headerBytes);
+    this.writeHeader(header, kind, granules, tag, true);
+    const va = vaAdd(header, headerBytes);
     this.nt.memory.fill(va, granules * granule - headerBytes, this.garbage());
     return va;
   }
 
+  private takeSmall(kind: number, granules: number): Va | undefined {
+    const damaged = this.damagedBlocks[kind * 256 + granules];
+    assert(damaged, 'every block size has its queue');
+    const block = { word: headerWord(kind, granules, false), bytes: granules * granule };
+    return takeFree(this.nt, this.queue(kind, granules), damaged, block);
+  }
+
   /** A fresh page cut into blocks: the first is returned, the others wait. */
-  private cutPage(kind: number, granules: number): number | undefined {
+  private cutPage(kind: number, granules: number): Va | undefined {
     const { region, pageFlags } = kinds[kind] as PoolKind;
-    const page = this.nt.addressSpace.allocate(region, 1, pageFlags, this.garbage());
+    const fill = this.garbage();
+    const page = this.nt.addressSpace.allocate(region, 1, pageFlags, fill);
     if (page === undefined) return undefined;
     const queue = this.queue(kind, granules);
     const bytes = granules * granule;
     for (let offset = bytes; offset + bytes <= pageSize; offset += bytes) {
-      this.writeHeader(vaAdd(page, offset), kind, granules, 0, false);
+      this.writeHeader(vaAdd(page, offset), kind, granules, 0, false, fill);
       queue.push(page + offset);
     }
     return page;
@@ -229,8 +257,9 @@ export class Pool {
     const header = vaAdd(block.va, -headerBytes);
     this.checkHeader(header, granules, block);
     this.checkNeighbour(header, granules, block);
-    this.writeHeader(header, block.kind, granules, block.tag, false);
-    this.nt.memory.fill(block.va, granules * granule - headerBytes, this.garbage());
+    const fill = this.garbage();
+    this.writeHeader(header, block.kind, granules, block.tag, false, fill);
+    this.nt.memory.fill(block.va, granules * granule - headerBytes, fill);
     this.queue(block.kind, granules).push(header);
   }
 
@@ -240,13 +269,14 @@ export class Pool {
     return queue;
   }
 
-  private writeHeader(header: Va, kind: number, granules: number, tag: number, isAllocated: boolean): void {
+  private writeHeader(header: Va, kind: number, granules: number, tag: number, isAllocated: boolean, fill = 0): void {
     const { view } = this.nt.memory;
     const offset = this.nt.memory.offsetOf(header, Access.Write);
     view.setUint32(offset, headerWord(kind, granules, isAllocated), true);
     view.setUint32(offset + 4, tag, true);
     view.setUint32(offset + 8, 0, true);
     view.setUint32(offset + 12, 0, true);
+    if (!isAllocated) noteFill(this.nt, offset, fill);
   }
 
   private checkHeader(header: Va, granules: number, block: PoolBlock): void {
