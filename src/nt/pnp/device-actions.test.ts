@@ -254,6 +254,23 @@ describe('a device that is started', () => {
     expect(driver.minors()).toEqual([PnpMinor.QueryPnpDeviceState, PnpMinor.QueryDeviceRelations]);
   });
 
+  it('is asked again before what is done to it later, and after all that was asked before', () => {
+    const driver = started();
+    const { pdo } = driver.device;
+    driver.code.call('IoInvalidateDeviceRelations', pdo, 0);
+    driver.code.call('IoInvalidateDeviceState', pdo);
+    driver.code.call('IoInvalidateDeviceRelations', pdo, 0);
+    expect(driver.act('queryRemove')).toBe(0);
+    expect(driver.minors()).toEqual([
+      PnpMinor.QueryDeviceRelations,
+      PnpMinor.QueryPnpDeviceState,
+      PnpMinor.QueryDeviceRelations,
+      PnpMinor.QueryDeviceRelations,
+      PnpMinor.QueryRemoveDevice,
+      PnpMinor.RemoveDevice,
+    ]);
+  });
+
   it('is not its function device: bug check 0xCA', () => {
     const driver = started();
     const fdo = driver.code.nt.memory.readVa(driver.code.at('device'));

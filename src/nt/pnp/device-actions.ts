@@ -105,12 +105,15 @@ const begin = (nt: Nt, call: Call | ResumedCall, name: SequenceName, pdo: Va, st
 
 // ---- one thing at a time
 
-/** Has a routine run when nothing else is done to devices. Record: [routine, arguments…]. */
+/** Has a routine run after what drivers asked for before, when nothing else is done to devices. Record: [routine, arguments…]. */
 function locked(nt: Nt, routine: string, args: readonly number[]): Outcome {
-  return waitFor(nt.io.pnp.lock, 'turn', [nt.entries.routineVa(routine), ...args]);
+  const record = [nt.entries.routineVa(routine), ...args];
+  const { untilDone } = nt.io.deviceQueries;
+  return untilDone === undefined ? waitFor(nt.io.pnp.lock, 'turn', record) : waitFor(untilDone, 'queriesDone', record);
 }
 
 const lockResume = {
+  queriesDone: (nt: Nt, call: ResumedCall): Outcome => waitFor(nt.io.pnp.lock, 'turn', call.record),
   turn: (_nt: Nt, call: ResumedCall): Outcome => callGuest(call.va(0), call.record.slice(1), 'over', []),
   over: (nt: Nt, call: ResumedCall): Outcome => {
     const { status } = call;
@@ -150,21 +153,21 @@ function deviceAdded(nt: Nt, call: ResumedCall): Outcome {
 
 // ---- what drivers ask for
 
-/** Record: [item]. */
-function workOn(nt: Nt, item: Va): Outcome {
+/** Takes what is queued, one after the other. */
+function workOn(nt: Nt): Outcome {
   const query = nt.io.deviceQueries.first;
   if (query === undefined) {
-    nt.pool.freeKernel(item);
+    nt.io.deviceQueries.end();
     return undefined;
   }
-  if (query.what === 'sequence') return waitFor(nt.io.pnp.lock, 'queryTurn', [item]);
-  return callGuest(nt.entries.routineVa(query.routine), query.args, 'callDone', [item]);
+  if (query.what === 'sequence') return waitFor(nt.io.pnp.lock, 'queryTurn', []);
+  return callGuest(nt.entries.routineVa(query.routine), query.args, 'callDone', []);
 }
 
-function queryOver(nt: Nt, call: ResumedCall): Outcome {
+function queryOver(nt: Nt): Outcome {
   nt.dispatcher.signal(nt.io.pnp.lock, 1);
   nt.io.deviceQueries.done();
-  return workOn(nt, call.va(0));
+  return workOn(nt);
 }
 
 export const pnpDeviceActions = ntInternals({
@@ -223,20 +226,20 @@ export const pnpDeviceActions = ntInternals({
     irql: passiveOnly,
     params: { Item: PVOID },
     returns: 'VOID',
-    body: (nt, { Item }) => workOn(nt, Item),
+    body: (nt) => workOn(nt),
     resume: {
-      queryTurn: (nt, call) => {
+      queryTurn: (nt) => {
         const query = nt.io.deviceQueries.first;
         if (query?.what === 'sequence' && nt.io.pnp.get(query.pdo)?.state === 'started') {
           const args = [query.pdo, sequenceNumber(query.sequence)];
-          return callGuest(nt.entries.routineVa('IopRunSequence'), args, 'queryDone', call.record);
+          return callGuest(nt.entries.routineVa('IopRunSequence'), args, 'queryDone', []);
         }
-        return queryOver(nt, call);
+        return queryOver(nt);
       },
       queryDone: queryOver,
-      callDone: (nt, call) => {
+      callDone: (nt) => {
         nt.io.deviceQueries.done();
-        return workOn(nt, call.va(0));
+        return workOn(nt);
       },
     },
   }),
