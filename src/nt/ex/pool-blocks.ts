@@ -4,8 +4,11 @@ import { type Va, vaAdd } from '../../base/va.ts';
 import { systemSpaceStart } from '../../engine/memory/layout.ts';
 import type { Nt } from '../nt.ts';
 
-/** What a block is to the driver: memory, or an object that a kernel routine made of it. */
-export type PoolFamily = 'pool' | 'mdl' | 'irp' | 'work-item' | 'string' | 'completion-context';
+/**
+ * What a block is to the driver: memory, or an object that a kernel routine made of it. A system buffer is the kernel's
+ * own, and on a request that a driver may change: it can free it as pool, and put another block in its place.
+ */
+export type PoolFamily = 'pool' | 'mdl' | 'irp' | 'work-item' | 'string' | 'completion-context' | 'system-buffer';
 
 export interface PoolBlock {
   readonly va: Va;
@@ -20,7 +23,15 @@ export interface PoolBlock {
   readonly hasTrailer: boolean;
 }
 
-const families: readonly PoolFamily[] = ['pool', 'mdl', 'irp', 'work-item', 'string', 'completion-context'];
+const families: readonly PoolFamily[] = [
+  'pool',
+  'mdl',
+  'irp',
+  'work-item',
+  'string',
+  'completion-context',
+  'system-buffer',
+];
 /** The key is the address as an offset in system space. `types`: pool type, kind << 16, whether it has a trailer << 23, family << 24. */
 const Word = { bytes: 1, tag: 2, types: 3 } as const;
 const words = 4;

@@ -66,7 +66,7 @@ function send(nt: Nt, request: InformationRequest): Outcome {
 
 function attachBuffer(nt: Nt, irp: Va, { buffer, bytes, isOutput }: InformationRequest): void {
   const { memory } = nt;
-  const system = nt.pool.allocateKernel(bytes, 'IoSb');
+  const system = nt.pool.allocateKernel(bytes, 'IoSb', 'system-buffer');
   if (!isOutput) memory.copy(system, buffer, bytes);
   IRP.SystemBuffer.set(memory, irp, system);
   IRP.UserBuffer.set(memory, irp, buffer);

@@ -166,7 +166,7 @@ export function isAccessible(nt: Nt, mode: number, buffer: Va, bytes: number, ac
 
 /** The system buffer holds the input; what lies behind it is garbage, as on Windows. */
 function attachSystemBuffer(nt: Nt, irp: Va, bytes: number, request: Transfer): boolean {
-  const buffer = nt.pool.allocateKernel(bytes, 'IoSb');
+  const buffer = nt.pool.allocateKernel(bytes, 'IoSb', 'system-buffer');
   nt.memory.fill(buffer, bytes, 0x81 + (nt.random.u32() % 0x7d));
   nt.memory.writeBytes(buffer, nt.memory.readBytes(request.input, request.inputBytes));
   IRP.SystemBuffer.set(nt.memory, irp, buffer);

@@ -121,6 +121,8 @@ export class PoolTracking {
   }
 }
 
-function kindOfFamily(block: PoolBlock): AllocationKind {
-  return block.family === 'work-item' ? 'workitem' : block.family;
+function kindOfFamily({ family }: PoolBlock): AllocationKind {
+  if (family === 'work-item') return 'workitem';
+  // System buffers are allocated in nobody's name.
+  return family === 'system-buffer' ? 'pool' : family;
 }
