@@ -7,6 +7,7 @@ import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { isAction, type Outcome, unsupported, type Wait } from '../declare/outcome.ts';
 import { BOOLEAN, PVOID, pointerTo, ULONG } from '../declare/parameter-types.ts';
 import { enterCriticalRegion, leaveCriticalRegion } from '../ke/irql-exports.ts';
+import { holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_SUCCESS } from '../ntstatus.ts';
 import { RUNDOWN_WAIT } from '../structures/executive.ts';
@@ -101,8 +102,8 @@ export const exResources = ntExports('ntoskrnl.exe', {
     irql: upToDispatch,
     params: { Resource: presource },
     returns: 'NTSTATUS',
-    body: (nt, { Resource }) => {
-      nt.resources.initialise(Resource);
+    body: (nt, { Resource }, call) => {
+      nt.resources.initialise(Resource, holderOf(nt, call));
       return STATUS_SUCCESS;
     },
   }),
@@ -111,8 +112,8 @@ export const exResources = ntExports('ntoskrnl.exe', {
     irql: upToDispatch,
     params: { Resource: presource },
     returns: 'NTSTATUS',
-    body: (nt, { Resource }) => {
-      nt.resources.initialise(Resource);
+    body: (nt, { Resource }, call) => {
+      nt.resources.initialise(Resource, holderOf(nt, call));
       return STATUS_SUCCESS;
     },
   }),

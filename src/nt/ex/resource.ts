@@ -4,6 +4,7 @@
  */
 import type { StoreMap } from '../../base/store.ts';
 import { nullVa, type Va } from '../../base/va.ts';
+import { type Holder, kernelHolder } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { ERESOURCE } from '../structures/executive.ts';
 import { DispatcherType, KEVENT } from '../structures/ke.ts';
@@ -25,6 +26,8 @@ export interface Resource {
   readonly owners: readonly ResourceOwner[];
   /** Longest wait first. */
   readonly waiters: readonly ResourceWaiter[];
+  /** Who initialised it. */
+  readonly holder: Holder;
 }
 
 /** How a shared request stands to those who wait for exclusive ownership. */
@@ -50,9 +53,9 @@ export class Resources {
     return this.resources.get(resource);
   }
 
-  initialise(resource: Va): void {
+  initialise(resource: Va, holder: Holder = kernelHolder): void {
     this.nt.memory.fill(resource, ERESOURCE.sizeBytes, 0);
-    this.resources.set(resource, { resource, isExclusive: false, owners: [], waiters: [] });
+    this.resources.set(resource, { resource, isExclusive: false, owners: [], waiters: [], holder });
     this.show(resource);
   }
 

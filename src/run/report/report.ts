@@ -41,6 +41,7 @@ export type LeakKind =
   | 'mapping'
   | 'thread'
   | 'lookaside'
+  | 'resource'
   | 'timer'
   | 'registry-callback'
   | 'error-log-entry'
@@ -100,13 +101,15 @@ export interface Leak {
 
 /** A finding that is no leak. */
 export interface Violation {
-  readonly kind: 'bug-check' | 'overrun';
+  readonly kind: 'bug-check' | 'overrun' | 'irp-completion' | 'use-after-free';
   readonly bugCheck: ReportBugCheck | null;
   readonly summary: string;
   /** In whose code, where there are several drivers. */
   readonly driver?: string;
   readonly site: Site | null;
   readonly stack: readonly Site[];
+  /** Of a block that was written to after it was freed: who had allocated it. `stack` tells who freed it. */
+  readonly allocationStack?: readonly Site[];
 }
 
 export interface UnsupportedUse {

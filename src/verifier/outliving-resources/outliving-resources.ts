@@ -22,6 +22,7 @@ export type ResourceKind =
   | 'mapping'
   | 'thread'
   | 'lookaside'
+  | 'resource'
   | 'timer'
   | 'registry-callback'
   | 'error-log-entry'
@@ -56,6 +57,7 @@ export class OutlivingResources {
       ...this.threads(image),
       ...this.memory(image),
       ...this.lookasideLists(image),
+      ...this.resources(image),
       ...this.timers(image),
       ...this.registryCallbacks(image),
       ...this.errorLogEntries(image),
@@ -157,6 +159,19 @@ export class OutlivingResources {
     return [...this.nt.lookasides.all()]
       .filter(({ imageIndex }) => imageIndex === index)
       .map(({ list, tag, stack }) => ({ kind: 'lookaside', name: tagText(tag), address: list, bytes: 0, stack }));
+  }
+
+  /** ERESOURCEs that were not deleted: the system's list of them still leads to each. */
+  private resources({ index }: KernelImage): OutlivingResource[] {
+    return [...this.nt.resources.all()]
+      .filter(({ holder }) => holder.imageIndex === index)
+      .map(({ resource, holder: { stack } }) => ({
+        kind: 'resource',
+        name: undefined,
+        address: resource,
+        bytes: 0,
+        stack,
+      }));
   }
 
   /** Timers of ExAllocateTimer that were not deleted. */
