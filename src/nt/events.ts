@@ -29,6 +29,8 @@ export interface NtEvents {
   contiguousFreed: { readonly block: ContiguousBlock };
   /** A dispatch routine is about to be called. */
   irpDispatched: { readonly irp: Va; readonly device: Va; readonly routine: Va };
+  /** IoCompleteRequest with a status that says that it is not complete, or with a cancel routine that is still set. */
+  irpCompletedWrongly: { readonly irp: Va; readonly wrong: 'status' | 'cancel-routine'; readonly value: number };
   irpCompleted: { readonly irp: Va; readonly status: number };
   /** IoWriteErrorLogEntry */
   errorLogged: { readonly object: Va; readonly errorCode: number };

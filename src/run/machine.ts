@@ -8,6 +8,7 @@ import type { Va } from '../base/va.ts';
 import { type LoadedSymbols, loadSymbols } from '../image/symbols/index.ts';
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import { Nt, type NtSnapshot } from '../nt/nt.ts';
+import { IrpCompletionChecks } from '../verifier/automatic-checks/irp-completion.ts';
 import { PoolCalls } from '../verifier/automatic-checks/pool-calls.ts';
 import { UnloadChecks } from '../verifier/automatic-checks/unload-checks.ts';
 import {
@@ -47,6 +48,7 @@ export class Machine {
   readonly life: Life;
   /** Undefined if the option is not on. */
   readonly poolTracking: PoolTracking | undefined;
+  readonly irpCompletionChecks: IrpCompletionChecks;
   readonly outlivingResources: OutlivingResources;
   private readonly debugOutput_: StoreList<string>;
   /** The stack at the first hit, by address. */
@@ -97,6 +99,7 @@ export class Machine {
     if (hasMiscellaneousChecks) new ListsAndResources(this.nt, isVerified);
     // First: what still runs stops Windows before what was leaked does.
     new UnloadChecks(this.nt, isVerified);
+    this.irpCompletionChecks = new IrpCompletionChecks(this.nt, isVerified);
     this.poolTracking = hasPoolTracking ? new PoolTracking(this.nt, isVerified) : undefined;
     this.outlivingResources = new OutlivingResources(this.nt);
     this.debugOutput_ = this.nt.stores.list('run/debug-output');

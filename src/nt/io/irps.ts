@@ -166,14 +166,14 @@ export class Irps {
     if (IRP.Type.get(memory, irp) !== IoType.Irp || location > count + 1) {
       throw new BugCheck(0x44, [irp, 0x0d62, 0, 0], 'an IRP was completed that has been completed already');
     }
+    // Windows goes on, unless I/O verification is on.
     const status = IRP.Status.get(memory, irp);
     if (status === STATUS_PENDING || status === 0xffff_ffff) {
-      const text = status === STATUS_PENDING ? 'STATUS_PENDING' : '-1';
-      throw new BugCheck(0xc9, [0x6, status, irp, 0], `an IRP was completed with the status ${text}`);
+      this.nt.events.emit('irpCompletedWrongly', { irp, wrong: 'status', value: status });
     }
     const cancelRoutine = IRP.CancelRoutine.get(memory, irp);
     if (cancelRoutine !== nullVa) {
-      throw new BugCheck(0xc9, [0x7, cancelRoutine, irp, 0], 'an IRP was completed while its cancel routine was set');
+      this.nt.events.emit('irpCompletedWrongly', { irp, wrong: 'cancel-routine', value: cancelRoutine });
     }
     return this.complete(irp, boost);
   }

@@ -10,6 +10,7 @@ import type { LoadedDriver } from '../loaded-driver.ts';
 import type { Machine } from '../machine.ts';
 import type { DriverFile } from '../machine-options.ts';
 import { decideVerdict } from '../verdict.ts';
+import { freedWrites } from './freed-writes.ts';
 import { leaksOf } from './leaks.ts';
 import { overruns } from './overruns.ts';
 import type {
@@ -25,6 +26,7 @@ import type {
 } from './report.ts';
 import { siteText } from './site-text.ts';
 import type { ReadSource } from './source-excerpt.ts';
+import { wrongCompletions } from './wrong-completions.ts';
 
 /** `readSource` gives the text of source files, where the host has them. */
 export function buildReport(machine: Machine, readSource?: ReadSource): Report {
@@ -36,7 +38,12 @@ export function buildReport(machine: Machine, readSource?: ReadSource): Report {
   const leaks = leaksOf(machine, stacks, readSource);
   const findings = {
     leaks,
-    violations: [...violations(machine, leaks, stacks), ...overruns(machine, stacks)],
+    violations: [
+      ...violations(machine, leaks, stacks),
+      ...overruns(machine, stacks),
+      ...freedWrites(machine, stacks),
+      ...wrongCompletions(machine, stacks),
+    ],
     unsupported: unsupportedUses(machine, stacks),
   };
   const end = nt.end.value;
