@@ -29,6 +29,17 @@ function isThisProcessor(nt: Nt, number: Va): boolean {
   return PROCESSOR_NUMBER.Group.get(memory, number) === 0 && PROCESSOR_NUMBER.Number.get(memory, number) === 0;
 }
 
+/** The system affinity that was in force, 0 if none was; a mask without an active processor changes nothing. */
+function setAffinity(nt: Nt, mask: bigint): bigint {
+  return (mask & processorMask) === 0n ? 0n : nt.scheduler.setSystemAffinity(mask & processorMask);
+}
+
+/** 0 is the thread's own affinity. */
+function revertAffinity(nt: Nt, mask: bigint): void {
+  if (mask === 0n) nt.scheduler.setSystemAffinity(0n);
+  else setAffinity(nt, mask);
+}
+
 export const keProcessors = ntExports(
   'ntoskrnl.exe',
   {
@@ -109,7 +120,7 @@ export const keProcessors = ntExports(
       params: { Affinity: ULONG64 },
       returns: 'VOID',
       body: (nt, { Affinity }) => {
-        nt.scheduler.setSystemAffinity(Affinity & processorMask);
+        setAffinity(nt, Affinity);
       },
     }),
     /** Returns the system affinity that was in force, 0 if none was. */
@@ -118,8 +129,7 @@ export const keProcessors = ntExports(
       irql: upToDispatch,
       params: { Affinity: ULONG64 },
       returns: 'ULONG64',
-      body: (nt, { Affinity }) =>
-        (Affinity & processorMask) === 0n ? 0n : nt.scheduler.setSystemAffinity(Affinity & processorMask),
+      body: (nt, { Affinity }) => setAffinity(nt, Affinity),
     }),
     KeRevertToUserAffinityThread: ntRoutine({
       doc: 'ntddk.h; nf-ntddk-kereverttouseraffinitythread',
@@ -136,7 +146,7 @@ export const keProcessors = ntExports(
       params: { Affinity: ULONG64 },
       returns: 'VOID',
       body: (nt, { Affinity }) => {
-        nt.scheduler.setSystemAffinity(Affinity & processorMask);
+        revertAffinity(nt, Affinity);
       },
     }),
     KeSetSystemGroupAffinityThread: ntRoutine({
@@ -146,9 +156,8 @@ export const keProcessors = ntExports(
       returns: 'VOID',
       body: (nt, { Affinity, PreviousAffinity }) => {
         const { memory } = nt;
-        const mask = GROUP_AFFINITY.Group.get(memory, Affinity) === 0 ? GROUP_AFFINITY.Mask.get(memory, Affinity) : 0n;
-        const isValid = (mask & processorMask) !== 0n;
-        const before = isValid ? nt.scheduler.setSystemAffinity(mask & processorMask) : 0n;
+        const isThisGroup = GROUP_AFFINITY.Group.get(memory, Affinity) === 0;
+        const before = isThisGroup ? setAffinity(nt, GROUP_AFFINITY.Mask.get(memory, Affinity)) : 0n;
         if (PreviousAffinity === nullVa) return undefined;
         memory.fill(PreviousAffinity, GROUP_AFFINITY.sizeBytes, 0);
         GROUP_AFFINITY.Mask.set(memory, PreviousAffinity, before);
@@ -161,7 +170,8 @@ export const keProcessors = ntExports(
       params: { PreviousAffinity: pointerTo('GROUP_AFFINITY') },
       returns: 'VOID',
       body: (nt, { PreviousAffinity }) => {
-        nt.scheduler.setSystemAffinity(GROUP_AFFINITY.Mask.get(nt.memory, PreviousAffinity) & processorMask);
+        const mask = GROUP_AFFINITY.Mask.get(nt.memory, PreviousAffinity);
+        if (mask === 0n || GROUP_AFFINITY.Group.get(nt.memory, PreviousAffinity) === 0) revertAffinity(nt, mask);
       },
     }),
     ExIsProcessorFeaturePresent: ntRoutine({

@@ -194,7 +194,7 @@ const waitRoutine = (doc: string, mode: Mode) =>
     body: (nt, { Handle, Alertable, Timeout }) => waitForHandle(nt, Handle, Alertable, Timeout, mode(nt)),
   });
 
-/** IoCreate…Event: opens the event of that name, or creates it signalled; its body, NULL if that fails. */
+/** IoCreate…Event: opens the event of that name, or creates it signalled; its body with a kernel handle, NULL if that fails. */
 const namedEventRoutine = (doc: string, type: number) =>
   ntRoutine({
     doc,
@@ -204,7 +204,7 @@ const namedEventRoutine = (doc: string, type: number) =>
     body: (nt, { EventName, EventHandle }, call) => {
       const name = readUnicodeString(nt.memory, EventName);
       const { body } = openOrCreate(nt, { name, flags: objOpenIf, isRelative: false, type, isSignalled: true });
-      if (body !== nullVa) handleTo(call, body, eventAllAccess, false, EventHandle);
+      if (body !== nullVa) handleTo(call, body, eventAllAccess, true, EventHandle);
       return body;
     },
   });

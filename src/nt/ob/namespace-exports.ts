@@ -174,7 +174,7 @@ export const obNamespace = ntExports('ntoskrnl.exe', {
     body: (nt, { Handle }) => {
       // DELETE
       const { status, entry } = nt.objects.resolveHandle(Handle, 0x1_0000, undefined, false);
-      if (entry !== undefined) nt.objects.makeTemporary(entry.body);
+      if (entry !== undefined) nt.objects.makeTemporaryUnlessOpen(entry.body);
       return status;
     },
   }),

@@ -229,7 +229,11 @@ export const obObjects = ntExports(
       irql: passiveOnly,
       params: { Handle: HANDLE, PreviousMode: KPROCESSOR_MODE },
       returns: 'NTSTATUS',
-      body: (nt, { Handle }) => callGuest(nt.entries.routineVa('ZwClose'), [Handle], 'closed', []),
+      body: (nt, { Handle, PreviousMode }) => {
+        // A user may not close the kernel's handles.
+        if (PreviousMode !== 0 && nt.objects.handle(Handle)?.isKernelHandle === true) return STATUS_INVALID_HANDLE;
+        return callGuest(nt.entries.routineVa('ZwClose'), [Handle], 'closed', []);
+      },
       resume: { closed: (_nt, call) => call.status },
     }),
     ObGetObjectType: ntRoutine({
@@ -248,7 +252,7 @@ export const obObjects = ntExports(
       params: { Object: PVOID },
       returns: 'VOID',
       body: (nt, { Object: body }) => {
-        nt.objects.makeTemporary(body);
+        nt.objects.makeTemporaryUnlessOpen(body);
       },
     }),
   },

@@ -76,6 +76,8 @@ const directories = [
   '\\callback',
   '\\filesystem',
 ];
+/** Types whose named objects are not permanent, as devices and drivers are. */
+const temporaryTypes: readonly ObjectType[] = ['Event', 'Section'];
 const kernelHandleBase = -0x8000_0000;
 const typeObjectBytes = 0xd8;
 
@@ -162,6 +164,11 @@ export class ObjectManager {
     this.objects.set(body, { ...record, name: undefined });
   }
 
+  /** As {@link makeTemporary}, when no handle is open: a handle keeps the name of a temporary object. */
+  makeTemporaryUnlessOpen(body: Va): void {
+    if (this.objects.get(body)?.handleCount === 0) this.makeTemporary(body);
+  }
+
   private forget(body: Va): void {
     this.nt.security.forget(body);
     this.makeTemporary(body);
@@ -237,7 +244,8 @@ export class ObjectManager {
   private checkNewName(name: string): number {
     if (!name.startsWith('\\') || name.endsWith('\\') || name.includes('\\\\')) return STATUS_OBJECT_NAME_INVALID;
     const key = canonical(name);
-    if (this.names.has(key) || this.links.has(key)) return STATUS_OBJECT_NAME_COLLISION;
+    const isTaken = this.names.has(key) || this.links.has(key) || directories.includes(key);
+    if (isTaken) return STATUS_OBJECT_NAME_COLLISION;
     const parent = key.slice(0, Math.max(1, key.lastIndexOf('\\')));
     return this.isDirectory(parent) ? STATUS_SUCCESS : STATUS_OBJECT_PATH_NOT_FOUND;
   }
@@ -290,7 +298,7 @@ export class ObjectManager {
     return this.handles.values();
   }
 
-  /** Removes a handle; its reference is the caller's to drop. */
+  /** Removes a handle; its reference is the caller's to drop. The last one takes a temporary object's name along. */
   closeHandle(handle: number): { readonly status: number; readonly body?: Va; readonly wasLast?: boolean } {
     const entry = this.handle(handle);
     if (entry === undefined) return { status: STATUS_INVALID_HANDLE };
@@ -298,6 +306,7 @@ export class ObjectManager {
     const record = this.record(entry.body);
     const handleCount = record.handleCount - 1;
     this.objects.set(entry.body, { ...record, handleCount });
+    if (temporaryTypes.includes(record.type)) this.makeTemporaryUnlessOpen(entry.body);
     return { status: STATUS_SUCCESS, body: entry.body, wasLast: handleCount === 0 };
   }
 

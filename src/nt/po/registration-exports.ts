@@ -9,6 +9,7 @@ import { holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_INVALID_PARAMETER, STATUS_SUCCESS } from '../ntstatus.ts';
 import { guidBytes, guidText } from '../rtl/guid.ts';
+import { IRP, IrpFlag } from '../structures/io.ts';
 import { displaySettings, powerSetting } from './power-settings.ts';
 
 const pdevice = pointerTo('DEVICE_OBJECT');
@@ -125,20 +126,22 @@ export const poRegistrations = ntExports('ntoskrnl.exe', {
     returns: 'VOID',
     body: (nt, { IdlePointer }) => nt.memory.writeU32(IdlePointer, 0) as undefined,
   }),
-  /** Nothing woke the system but the scenario. */
+  /** What drivers marked: nothing woke the system but the scenario. */
   PoGetSystemWake: ntRoutine({
     doc: 'ntifs.h; nf-ntifs-pogetsystemwake',
     irql: upToDispatch,
     params: { Irp: pointerTo('IRP') },
     returns: 'BOOLEAN',
-    body: () => false,
+    body: ({ memory }, { Irp }) => (IRP.Flags.get(memory, Irp) & IrpFlag.SystemWake) !== 0,
   }),
   PoSetSystemWake: ntRoutine({
     doc: 'ntifs.h; nf-ntifs-posetsystemwake',
     irql: upToDispatch,
     params: { Irp: pointerTo('IRP') },
     returns: 'VOID',
-    body: () => undefined,
+    body: ({ memory }, { Irp }) => {
+      IRP.Flags.set(memory, Irp, (IRP.Flags.get(memory, Irp) | IrpFlag.SystemWake) >>> 0);
+    },
   }),
   /** Seconds until a power request that is kept stops Windows. */
   PoQueryWatchdogTime: ntRoutine({

@@ -61,6 +61,8 @@ export const IrpFlag = {
   AssociatedIrp: 0x8,
   CloseOperation: 0x400,
   DeferIoCompletion: 0x800,
+  /** The kernel's own: PoSetSystemWake. */
+  SystemWake: 0x4000_0000,
 } as const;
 
 export const IO_STACK_LOCATION = struct(
