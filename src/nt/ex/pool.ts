@@ -133,11 +133,11 @@ export class Pool {
     this.remove(block);
   }
 
-  /** Memory for the kernel itself, zeroed; never counted as a driver's. */
+  /** Memory for the kernel itself; never counted as a driver's. Zeroed, but for what a driver gets to see as it is: MDLs, system buffers. */
   allocateKernel(bytes: number, tagName: string, family: PoolFamily = 'pool'): Va {
     const block = this.place(kernelKind, PoolType.NonPagedPoolNx, bytes, tagOf(tagName), family);
     if (block === undefined) throw new BugCheck(0x4d, [0, 0, 0, 0], 'the emulated machine has no memory left');
-    this.nt.memory.fill(block.va, bytes, 0);
+    if (family === 'pool') this.nt.memory.fill(block.va, bytes, 0);
     return block.va;
   }
 

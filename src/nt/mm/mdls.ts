@@ -76,7 +76,7 @@ export class Mdls {
   /** A kernel-owned MDL over a requester's buffer, probed and locked; undefined if the buffer does not allow it. */
   createLocked(buffer: Va, bytes: number, isWrite: boolean, previousMode = this.nt.previousMode): Va | undefined {
     const { sizeBytes, flags } = allocatedMdl(buffer, bytes);
-    const mdl = this.nt.pool.allocateKernel(sizeBytes, mdlTag);
+    const mdl = this.nt.pool.allocateKernel(sizeBytes, mdlTag, 'mdl');
     initialiseMdl(this.nt.memory, mdl, buffer, bytes, flags);
     const mode = previousMode === 1 ? 'user' : 'kernel';
     if (this.locks.lock(mdl, mode, isWrite, kernelHolder) !== STATUS_SUCCESS) {
