@@ -307,8 +307,11 @@ describe('PoRequestPowerIrp', () => {
     expect(code.call('PoRequestPowerIrp', ...args)).toBe(0x103);
     const before = code.logged.length;
     expect(code.run().slice(before)).toEqual([0x200 + PowerMinor.SetPower, PowerMinor.SetPower, d3, context, 0]);
-    expect(code.call('PoRequestPowerIrp', fdo, PowerMinor.WaitWake, d3, code.at('powered'), context, 0)).toBe(0x103);
-    expect(code.run().at(-1)).toBe(0xc000_00bb);
+    const waitWake = [fdo, PowerMinor.WaitWake, d3, code.at('powered'), context, code.at('irp')];
+    expect(code.call('PoRequestPowerIrp', ...waitWake)).toBe(0x103);
+    expect(code.run().at(-1)).toBe(0x200 + PowerMinor.WaitWake);
+    expect(code.call('IoCancelIrp', code.nt.memory.readVa(code.at('irp')))).toBe(1);
+    expect(code.run().at(-1)).toBe(0xc000_0120);
     expect(code.call('PoRequestPowerIrp', fdo, 9, d3, 0, 0, 0) >>> 0).toBe(0xc000_00f0);
   });
 });

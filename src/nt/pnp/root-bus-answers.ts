@@ -21,6 +21,7 @@ import {
   PnpMinor,
 } from '../structures/pnp.ts';
 import { PoolType } from '../structures/pool.ts';
+import { SystemPower } from '../structures/power.ts';
 import { accessConfiguration, giveInterface } from './bus-interface.ts';
 import { multiText } from './device-identity.ts';
 import { requirementsBytes, resourceListBytes, writeRequirements, writeResourceList } from './resources.ts';
@@ -102,12 +103,18 @@ export function pnpAnswer(nt: Nt, pdo: Va, irp: Va, call: Call): number | undefi
   }
 }
 
-/** D0 in S0, D3 in all other system states. */
+const busCapabilities = Capability.UniqueId | Capability.SurpriseRemovalOk | Capability.WakeFromD3;
+/** PowerDeviceD3 */
+const deviceOff = 4;
+
+/** D0 in S0, D3 in all other system states, from which it can wake the system. */
 function fillCapabilities({ memory }: Nt, capabilities: Va): void {
   const flags = DEVICE_CAPABILITIES.Flags.get(memory, capabilities);
-  DEVICE_CAPABILITIES.Flags.set(memory, capabilities, flags | Capability.UniqueId | Capability.SurpriseRemovalOk);
+  DEVICE_CAPABILITIES.Flags.set(memory, capabilities, flags | busCapabilities);
+  DEVICE_CAPABILITIES.SystemWake.set(memory, capabilities, SystemPower.Sleeping3);
+  DEVICE_CAPABILITIES.DeviceWake.set(memory, capabilities, deviceOff);
   for (let system = 0; system < 7; system++) {
-    const deviceState = system === 0 ? 0 : system === 1 ? 1 : 4;
+    const deviceState = system === 0 ? 0 : system === 1 ? 1 : deviceOff;
     memory.writeU32(vaAdd(DEVICE_CAPABILITIES.DeviceState.at(capabilities), system * 4), deviceState);
   }
 }

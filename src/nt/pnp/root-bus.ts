@@ -2,17 +2,19 @@
  * The bus driver below every plug-and-play driver: `\Driver\PnpManager`, whose dispatch routines are the kernel's own. It
  * answers at once, later from a DPC, or later from a worker thread, as the seed says.
  */
-import { type Va, vaAdd } from '../../base/va.ts';
+import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import type { Call, ResumedCall } from '../declare/call.ts';
 import { dispatchOnly, passiveOnly, upToDispatch } from '../declare/irql-ranges.ts';
 import { ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { PVOID, pointerTo } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
-import { STATUS_CANCELLED, STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS } from '../ntstatus.ts';
+import { STATUS_CANCELLED, STATUS_PENDING, STATUS_SUCCESS } from '../ntstatus.ts';
 import { IO_STACK_LOCATION, IRP, MajorFunction, StackControl } from '../structures/io.ts';
 import { WORK_QUEUE_ITEM } from '../structures/io-queues.ts';
 import { DispatcherType, KDPC, KTIMER } from '../structures/ke.ts';
-import { PowerMinor } from '../structures/pnp.ts';
+import { PNP_PARAMETERS, PnpMinor, PowerMinor } from '../structures/pnp.ts';
+import { PowerStateType, SystemPower } from '../structures/power.ts';
 import { pnpAnswer } from './root-bus-answers.ts';
 
 const dpcObject = 19;
@@ -35,14 +37,19 @@ function completeNow(nt: Nt, irp: Va, status: number): Outcome {
   return callGuest(nt.entries.routineVa('IofCompleteRequest'), [irp, 0], 'completed', [status]);
 }
 
+/** IoMarkIrpPending */
+function markPending(nt: Nt, irp: Va): void {
+  const location = nt.io.irps.currentLocation(irp);
+  const control = IO_STACK_LOCATION.Control.get(nt.memory, location);
+  IO_STACK_LOCATION.Control.set(nt.memory, location, control | StackControl.PendingReturned);
+}
+
 /** Completes the IRP: now, or later. */
 function complete(nt: Nt, irp: Va, status: number): Outcome {
   const when = nt.random.u32() % 3;
   if (when === 0) return completeNow(nt, irp, status);
   IRP.Status.set(nt.memory, irp, status);
-  const location = nt.io.irps.currentLocation(irp);
-  const control = IO_STACK_LOCATION.Control.get(nt.memory, location);
-  IO_STACK_LOCATION.Control.set(nt.memory, location, control | StackControl.PendingReturned);
+  markPending(nt, irp);
   const block = nt.pool.allocateKernel(delay.sizeBytes, 'PnpD');
   nt.memory.writeVa(vaAdd(block, delay.irp), irp);
   if (when === 1) completeFromDpc(nt, block);
@@ -67,20 +74,73 @@ function completeFromWorker(nt: Nt, block: Va): void {
   nt.workQueue.queue(item);
 }
 
+const transfers: readonly number[] = [MajorFunction.Read, MajorFunction.Write, MajorFunction.DeviceControl];
+
 function completeDelayed(nt: Nt, block: Va): Outcome {
   const irp = nt.memory.readVa(vaAdd(block, delay.irp));
   nt.pool.freeKernel(block);
-  // A read or write that was cancelled while the device had it; plug and play and power are not cancelled.
+  // A transfer that was cancelled while the device had it; plug and play and power are not cancelled.
   const major = IO_STACK_LOCATION.MajorFunction.get(nt.memory, nt.io.irps.currentLocation(irp));
-  if ((major === MajorFunction.Read || major === MajorFunction.Write) && IRP.Cancel.get(nt.memory, irp) !== 0) {
+  if (transfers.includes(major) && IRP.Cancel.get(nt.memory, irp) !== 0) {
     IRP.Status.set(nt.memory, irp, STATUS_CANCELLED);
     nt.memory.writeU64(IRP.Information.at(irp), 0n);
   }
   return callGuest(nt.entries.routineVa('IofCompleteRequest'), [irp, 0], 'completed', []);
 }
 
+// ---- IRP_MN_WAIT_WAKE
+
+function waitForWake(nt: Nt, pdo: Va, irp: Va): Outcome {
+  const status = nt.io.lowerDevice.keepWakeRequest(pdo, irp);
+  if (status !== undefined) return complete(nt, irp, status);
+  markPending(nt, irp);
+  return STATUS_PENDING;
+}
+
+/** Completes the device's wake request if it ends now; then `irp`. Record: [irp, status]. */
+function endWakeRequest(nt: Nt, wake: Va, irp: Va, status: number): Outcome {
+  if (wake === nullVa) return complete(nt, irp, status);
+  return callGuest(nt.entries.routineVa('IofCompleteRequest'), [wake, 0], 'wakeEnded', [irp, status]);
+}
+
+/** The device's power comes back with the system's: by seed because it was this device that woke it. */
+function isWoken(nt: Nt, pdo: Va, location: Va): boolean {
+  const isSystem = PNP_PARAMETERS.PowerType.get(nt.memory, location) === PowerStateType.System;
+  const isWorking = PNP_PARAMETERS.PowerState.get(nt.memory, location) === SystemPower.Working;
+  if (!isSystem || !isWorking || !nt.power.isAsleep || nt.io.lowerDevice.wakeRequest(pdo) === nullVa) return false;
+  return nt.random.u32() % 2 === 0;
+}
+
+function power(nt: Nt, pdo: Va, irp: Va): Outcome {
+  const location = nt.io.irps.currentLocation(irp);
+  switch (IO_STACK_LOCATION.MinorFunction.get(nt.memory, location)) {
+    case PowerMinor.WaitWake:
+      return waitForWake(nt, pdo, irp);
+    case PowerMinor.QueryPower:
+      return complete(nt, irp, nt.io.lowerDevice.refusesPower(pdo));
+    case PowerMinor.SetPower: {
+      const isOver = isWoken(nt, pdo, location);
+      const wake = isOver ? nt.io.lowerDevice.takeWakeRequest(pdo, STATUS_SUCCESS) : nullVa;
+      return endWakeRequest(nt, wake, irp, STATUS_SUCCESS);
+    }
+    default:
+      return complete(nt, irp, IRP.Status.get(nt.memory, irp));
+  }
+}
+
+/** A device that goes wakes nothing any more. */
+function plugAndPlay(nt: Nt, pdo: Va, irp: Va, call: Call): Outcome {
+  const minor = IO_STACK_LOCATION.MinorFunction.get(nt.memory, nt.io.irps.currentLocation(irp));
+  const isLeaving = minor === PnpMinor.RemoveDevice || minor === PnpMinor.SurpriseRemoval;
+  const wake = isLeaving ? nt.io.lowerDevice.takeWakeRequest(pdo, STATUS_CANCELLED) : nullVa;
+  return endWakeRequest(nt, wake, irp, pnpAnswer(nt, pdo, irp, call) ?? IRP.Status.get(nt.memory, irp));
+}
+
 const dispatchParameters = { DeviceObject: pointerTo('DEVICE_OBJECT'), Irp: pointerTo('IRP') } as const;
-const completed = { completed: (_nt: Nt, call: { word(index: number): number }): Outcome => call.word(0) };
+const completed = {
+  completed: (_nt: Nt, call: ResumedCall): Outcome => call.word(0),
+  wakeEnded: (nt: Nt, call: ResumedCall): Outcome => complete(nt, call.va(0), call.word(1)),
+};
 
 export const pnpRootBus = ntInternals({
   IopPnPDispatch: ntRoutine({
@@ -88,8 +148,7 @@ export const pnpRootBus = ntInternals({
     irql: passiveOnly,
     params: dispatchParameters,
     returns: 'NTSTATUS',
-    body: (nt, { DeviceObject, Irp }, call) =>
-      complete(nt, Irp, pnpAnswer(nt, DeviceObject, Irp, call) ?? IRP.Status.get(nt.memory, Irp)),
+    body: (nt, { DeviceObject, Irp }, call) => plugAndPlay(nt, DeviceObject, Irp, call),
     resume: completed,
   }),
   IopPowerDispatch: ntRoutine({
@@ -97,12 +156,7 @@ export const pnpRootBus = ntInternals({
     irql: upToDispatch,
     params: dispatchParameters,
     returns: 'NTSTATUS',
-    body: (nt, { Irp }) => {
-      const minor = IO_STACK_LOCATION.MinorFunction.get(nt.memory, nt.io.irps.currentLocation(Irp));
-      const isKnown = minor === PowerMinor.SetPower || minor === PowerMinor.QueryPower;
-      if (minor === PowerMinor.WaitWake) return complete(nt, Irp, STATUS_NOT_SUPPORTED);
-      return complete(nt, Irp, isKnown ? STATUS_SUCCESS : IRP.Status.get(nt.memory, Irp));
-    },
+    body: (nt, { DeviceObject, Irp }) => power(nt, DeviceObject, Irp),
     resume: completed,
   }),
   IopRootBusTransfer: ntRoutine({
@@ -123,6 +177,19 @@ export const pnpRootBus = ntInternals({
     returns: 'NTSTATUS',
     body: (nt, { Irp }) => complete(nt, Irp, IRP.Status.get(nt.memory, Irp)),
     resume: completed,
+  }),
+  /** Called with the cancel spin lock held. */
+  IopCancelWakeRequest: ntRoutine({
+    doc: 'the cancel routine of IRP_MN_WAIT_WAKE at the root bus',
+    irql: dispatchOnly,
+    params: dispatchParameters,
+    returns: 'VOID',
+    body: (nt, { DeviceObject, Irp }) => {
+      nt.io.lowerDevice.takeWakeRequest(DeviceObject, STATUS_CANCELLED);
+      nt.io.irps.releaseCancelLock(IRP.CancelIrql.get(nt.memory, Irp));
+      return callGuest(nt.entries.routineVa('IofCompleteRequest'), [Irp, 0], 'completed', []);
+    },
+    resume: { completed: () => undefined },
   }),
   IopRootBusDpc: ntRoutine({
     doc: 'completes a request of the root bus in a DPC',

@@ -67,6 +67,7 @@ export const Capability = {
   SilentInstall: 0x80,
   RawDeviceOk: 0x100,
   SurpriseRemovalOk: 0x200,
+  WakeFromD3: 0x2000,
 } as const;
 
 /** Count and the first of the objects. */
