@@ -195,8 +195,12 @@ function violationSection({ violations, bugCheck, driver }: Report, style: TextS
     if (own !== null && (own.code !== bugCheck?.code || own.parameters.join() !== bugCheck.parameters.join())) {
       lines.push(...bugCheckLines(own, driver.name).map((line) => `    ${withoutTabs(line)}`));
     }
-    if (violation.site !== null) lines.push(`    at ${style.strong(siteText(violation.site))}`);
-    lines.push(...stackLines(violation.stack, '      ', style));
+    const { site, stack, allocationStack } = violation;
+    const how = allocationStack === undefined ? 'at' : 'freed at';
+    if (site !== null) lines.push(`    ${how} ${style.strong(siteText(site))}`);
+    lines.push(...stackLines(stack, '      ', style));
+    if (allocationStack === undefined) continue;
+    lines.push('    allocated by', ...stackLines(allocationStack, '      ', style));
   }
   return lines;
 }
