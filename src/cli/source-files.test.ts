@@ -26,8 +26,8 @@ describe('a source file', () => {
     expect(find(join(root, 'tree/drivers/a/main.c'), [])).toBe('text of tree/drivers/a/main.c');
     expect(find('d:\\build\\beside.c', [])).toBe('text of out/beside.c');
     expect(find('C:\\work\\drivers\\a\\main.c')).toBe('text of tree/drivers/a/main.c');
-    expect(find('/work/drivers/b/main.c')).toBe('text of other/drivers/b/main.c');
-    expect(find('/work/drivers/c/main.c')).toBe('text of tree/main.c');
+    expect(find('/sources/drivers/b/main.c')).toBe('text of other/drivers/b/main.c');
+    expect(find('/sources/drivers/c/main.c')).toBe('text of tree/main.c');
     expect(find('x/../drivers/a/main.c')).toBe('text of tree/drivers/a/main.c');
     expect(find('main.c', [])).toBeUndefined();
   });
