@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { GuestCode } from '../../../test/guest-code.ts';
+import { KernelCaller } from '../../../test/kernel-caller.ts';
 
 const source = `
   writer: enter
@@ -55,4 +56,31 @@ describe('push locks', () => {
     expect(() => code.call('ExfReleasePushLock', code.at('lock'))).toThrow('ended');
     expect(code.nt.end.value).toMatchObject({ kind: 'unsupported' });
   });
+});
+
+it.each([
+  ['ExAcquirePushLockSharedEx', 'ExReleasePushLockSharedEx'],
+  ['ExAcquirePushLockSharedEx', 'ExReleasePushLockEx'],
+  ['ExAcquirePushLockExclusiveEx', 'ExReleasePushLockEx'],
+])('%s enters a critical region, which %s leaves', (acquire, release) => {
+  const kernel = new KernelCaller();
+  const lock = kernel.nt.pool.allocateKernel(8, 'Test');
+  kernel.call('ExInitializePushLock', lock);
+  kernel.call(acquire, lock, 0);
+  const other = kernel.outcome('ExfAcquirePushLockExclusive', lock);
+  expect(other).toMatchObject({ action: 'wait' });
+  expect(kernel.call('KeAreApcsDisabled')).toBe(1);
+  kernel.call(release, lock, 0);
+  expect(kernel.call('KeAreApcsDisabled')).toBe(0);
+});
+
+it('ExfReleasePushLockExclusive leaves a lock that ExfTryToWakePushLock need not wake anybody of', () => {
+  const kernel = new KernelCaller();
+  const lock = kernel.nt.pool.allocateKernel(8, 'Test');
+  kernel.call('ExInitializePushLock', lock);
+  kernel.call('ExfAcquirePushLockExclusive', lock);
+  kernel.call('ExfReleasePushLockExclusive', lock);
+  kernel.call('ExfTryToWakePushLock', lock);
+  expect(kernel.nt.memory.readU64(lock)).toBe(0n);
+  expect(kernel.outcome('ExReleasePushLockSharedEx', lock, 0)).toMatchObject({ action: 'unsupported' });
 });

@@ -79,6 +79,7 @@ export const rtlNames = ntExports('ntoskrnl.exe', {
     irql: passiveOnly,
     params: { Name1: pstring, Name2: pstring, IgnoreCase: BOOLEAN, UpcaseTable: PVOID },
     returns: 'BOOLEAN',
+    support: { partial: 'an upcase table of the driver is not used' },
     body: ({ memory }, { Name1, Name2, IgnoreCase }) => {
       const [first, second] = [readUnicodeString(memory, Name1), readUnicodeString(memory, Name2)];
       return IgnoreCase ? upcaseText(first) === upcaseText(second) : first === second;
