@@ -231,7 +231,9 @@ function expectationsOf(sample) {
         return amount === null ? [] : [{ ...leak, ...amount }];
       });
       const counted = leaks.filter(({ kind }) => countedKinds.includes(kind));
-      const allocations = counted.reduce((sum, { count }) => sum + count, 0);
+      const allocations = counted.some(({ count }) => count === null)
+        ? null
+        : counted.reduce((sum, { count }) => sum + count, 0);
       return {
         name: run.name,
         steps: run.steps.map((step) => ({

@@ -1,4 +1,4 @@
-import { ascii, INVALID_PARAMETER, le, run, SUCCESS, step } from '../steps.mjs';
+import { ascii, INVALID_PARAMETER, le, run, SUCCESS, some, step } from '../steps.mjs';
 
 const DISMISS = 'ioctl 0x222380';
 const DELIVERED = 'ioctl 0x222384';
@@ -52,9 +52,9 @@ const unloadSteps = (device) => [
 export const pair = {
   compiler: 'clang',
   leaks: 'a system thread that is told to end leaves the parcels in its queue: one `Parc` each',
-  seenWith: 'parcels that wait when the thread ends',
+  seenWith: 'a plain run',
   leaky: [
-    run('load', 'clean'),
+    run('load', 'violation', [], { amounts: some }),
     run('delivered', 'clean', deliveredSteps('LeakyCourier')),
     run('dismissed', 'violation', dismissedSteps('LeakyCourier'), {
       amounts: () => ({ count: 2, bytes: 2 * 24 + 'waits'.length + 'waits too'.length }),

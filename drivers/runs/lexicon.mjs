@@ -1,4 +1,4 @@
-import { ascii, INVALID_PARAMETER, le, NOT_FOUND, run, SUCCESS, step } from '../steps.mjs';
+import { ascii, INVALID_PARAMETER, le, NOT_FOUND, run, SUCCESS, some, step } from '../steps.mjs';
 
 const count = (word, times) => step(`ioctl 0x222540 in=${ascii(word)} out=4`, SUCCESS, 4, le(times, 4));
 const LIST = 'ioctl 0x222546';
@@ -48,9 +48,9 @@ const resetSteps = (device) => [
 export const pair = {
   compiler: 'gcc',
   leaks: 'a generic table that is initialized again with elements in it: one `Word` each, allocated by a callback',
-  seenWith: 'a lexicon that starts anew',
+  seenWith: 'a plain run',
   leaky: [
-    run('load', 'clean'),
+    run('load', 'violation', [], { amounts: some }),
     run('words', 'clean', wordsSteps('LeakyLexicon')),
     run('reset', 'violation', resetSteps('LeakyLexicon')),
   ],

@@ -9,6 +9,7 @@ import {
   NO_MORE_ENTRIES,
   run,
   SUCCESS,
+  some,
   step,
 } from '../steps.mjs';
 
@@ -49,10 +50,9 @@ export const pair = {
   compiler: 'clang',
   leaks:
     'pages of the caller that are locked while a request waits: a stamp that does not fit frees the MDL and does not unlock',
-  seenWith: '`--do` below',
+  seenWith: 'a plain run; `--do` below',
   leaky: [
-    // Nobody else stamps what the tour pins.
-    run('load', 'clean'),
+    run('load', 'violation', [], { amounts: some, bugCheck: { code: '0xCB', parameter1: null, allocations: null } }),
     run('stamped', 'clean', steps('LeakyPinboard', stamped)),
     run('ended', 'clean', steps('LeakyPinboard', ended)),
     // DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS; the parameters are addresses.

@@ -1,4 +1,4 @@
-import { ascii, CANCELLED, INVALID_PARAMETER, le, run, SUCCESS, step } from '../steps.mjs';
+import { ascii, CANCELLED, INVALID_PARAMETER, le, run, SUCCESS, some, step } from '../steps.mjs';
 
 const JAM = 'ioctl 0x222400';
 const PAGES = 'ioctl 0x222404 out=12';
@@ -61,9 +61,9 @@ const closeSteps = (device) => [
 export const pair = {
   compiler: 'gcc',
   leaks: 'a queued write that is cancelled before StartIo has it leaves its translated page: one `Page` each',
-  seenWith: 'writes that wait for their turn and are cancelled',
+  seenWith: 'a plain run',
   leaky: [
-    run('load', 'clean'),
+    run('load', 'violation', [], { amounts: some }),
     run('print', 'clean', printSteps('LeakySpooler')),
     run('cancel', 'violation', cancelSteps('LeakySpooler')),
     run('close', 'clean', closeSteps('LeakySpooler')),

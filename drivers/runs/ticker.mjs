@@ -1,4 +1,4 @@
-import { BUFFER_TOO_SMALL, INVALID_PARAMETER, le, NOT_FOUND, run, SUCCESS, step } from '../steps.mjs';
+import { BUFFER_TOO_SMALL, INVALID_PARAMETER, le, NOT_FOUND, run, SUCCESS, some, step } from '../steps.mjs';
 
 const start = (id, milliseconds, ticks) => `ioctl 0x222340 in=${le(id, 4)}${le(milliseconds, 4)}${le(ticks, 4)}`;
 const stop = (id) => `ioctl 0x222344 in=${le(id, 4)}`;
@@ -49,7 +49,7 @@ export const pair = {
   leaks: 'a timer that is stopped before its DPC is due leaves the ticker that it belongs to: one `Tick` each',
   seenWith: 'a plain run',
   leaky: [
-    run('load', 'violation'),
+    run('load', 'violation', [], { amounts: some }),
     run('end', 'clean', endSteps('LeakyTicker')),
     run('stop', 'violation', stopSteps('LeakyTicker')),
     run('full', 'violation', fullSteps('LeakyTicker'), { amounts: () => ({ count: 8, bytes: 8 * 176 }) }),

@@ -67,6 +67,12 @@ export class LifeRecord {
     this.change({ index: this.state.index + 1, stage: 'begin', request: undefined });
   }
 
+  /** The act is not taken, and not told of. */
+  drop(): void {
+    const { plan, index } = this.state;
+    this.change({ plan: [...plan.slice(0, index), ...plan.slice(index + 1)] });
+  }
+
   /** Acts that come right after this one. */
   insert(acts: readonly Act[]): void {
     const { plan, index } = this.state;
@@ -124,8 +130,8 @@ export class LifeRecord {
       this.change({ caller: free });
       return free;
     }
-    if (!scheduler.hasRoom) throw new PoolproofError('PP5005', 'the emulated machine has no memory for another thread');
-    const { kthread } = scheduler.create(processor.requesterProcess, false);
+    if (!scheduler.threads.hasRoom) throw new PoolproofError('PP5005', 'the emulated machine has no memory for another thread');
+    const { kthread } = scheduler.threads.create(processor.requesterProcess, false);
     this.change({ threads: [...threads, kthread], caller: kthread });
     return kthread;
   }

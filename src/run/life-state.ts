@@ -1,7 +1,8 @@
 /** Where a driver's life stands. Plain data, kept in the machine's stores. */
 import type { Va } from '../base/va.ts';
 import type { Step } from './scenario/step.ts';
-import type { CloseOverRequests, Trial } from './scenario/tour.ts';
+import type { Trial } from './scenario/tour.ts';
+import type { TourSequel } from './scenario/tour-sequel.ts';
 
 /** What happens next, beyond the scenario's own steps. */
 export type Act =
@@ -12,13 +13,13 @@ export type Act =
   /** Steps come one by one from outside; the life stands here in between. */
   | { readonly verb: 'prompt' }
   | Trial
-  | CloseOverRequests
+  | TourSequel
   /** A device for the AddDevice routines; its removal before the drivers are unloaded. */
   | { readonly verb: 'arrival' | 'departure' }
   /** What DriverEntry and the start left ready runs, before the first step: nobody is that quick. */
   | { readonly verb: 'settling' }
   /** Drivers hear of the requesting process and of its images; later of its exit, and of another process that stays. */
-  | { readonly verb: 'process-start' | 'process-images' | 'process-exit' | 'other-process' }
+  | { readonly verb: 'registry-use' | 'process-start' | 'process-images' | 'process-exit' | 'other-process' }
   | { readonly verb: 'end-of-process' | 'end-of-handles' | 'aftermath' }
   /** The thread is told to end: its requests are cancelled. */
   | { readonly verb: 'end-of-thread'; readonly thread: Va }
@@ -86,8 +87,8 @@ export interface LifeState {
   readonly unloading: readonly number[];
   /** Image indexes of drivers that could not be unloaded at the end, because something used them. */
   readonly keptLoaded: readonly number[];
-  /** What the tour is to try of the control codes; undefined before it and without one. */
-  readonly tour: { readonly codes: number; readonly requests: number } | undefined;
+  /** Control codes that the tour tries; undefined before it and without one. */
+  readonly tour: { readonly codes: number } | undefined;
   /** `Cpu.retired` above which a trial that blocks its thread is given up. */
   readonly retiredLimit: number;
 }

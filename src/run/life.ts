@@ -19,7 +19,8 @@ import { ProcessLife } from './process-life.ts';
 import { RequestActs } from './request-acts.ts';
 import type { RequestStep } from './requester.ts';
 import { deviceVerbs, type Step } from './scenario/step.ts';
-import { closeOverRequests, planTour, type Trial } from './scenario/tour.ts';
+import { planTour, type RequestTrial } from './scenario/tour.ts';
+import { sequelOf } from './scenario/tour-sequel.ts';
 import { stuckReason, unloadReason } from './stuck-reason.ts';
 
 /** Acts that a system thread carries out. */
@@ -176,13 +177,11 @@ export class Life {
         return;
       case 'prompt':
         return;
-      case 'close-over-requests': {
-        const pended = this.state.results.filter(({ text }) => /^(ioctl|read|write) .* async$/.test(text));
-        const texts = pended.map(({ text }) => text);
-        this.record.insert(closeOverRequests(act.path, texts));
+      case 'tour-sequel':
+        this.record.insert(sequelOf(act, this.state.results, this.nt.options.seed));
         this.record.next();
         return;
-      }
+      case 'registry-use':
       case 'process-start':
       case 'process-images':
       case 'process-exit':
@@ -314,8 +313,8 @@ export class Life {
   }
 
   /** Whether the life goes on while a request's dispatch routine holds its thread. */
-  private mayLeaveBlocked(act: RequestStep | Trial, result: RunResult): boolean {
-    return 'isTrial' in act ? result !== 'done' : act.isAsync;
+  private mayLeaveBlocked(act: RequestStep | RequestTrial, result: RunResult): boolean {
+    return act.isAsync || ('isTrial' in act && result !== 'done');
   }
 
   private get isIdle(): boolean {
@@ -377,6 +376,7 @@ export class Life {
         this.requests.sent(act, status);
         return;
       case 'end-of-thread':
+      case 'registry-use':
       case 'process-images':
       case 'process-exit':
       case 'other-process':
@@ -388,13 +388,13 @@ export class Life {
   }
 
   private tour(): void {
-    const { acts, codes, requests } = planTour(this.nt, this.drivers);
-    this.record.change({ tour: { codes, requests } });
+    const { acts, codes } = planTour(this.nt, this.drivers);
+    this.record.change({ tour: { codes } });
     this.record.insert(acts);
     this.record.next();
   }
 }
 
-function isRequest(act: Act): act is RequestStep | Trial {
+function isRequest(act: Act): act is RequestStep | RequestTrial {
   return act.verb === 'ioctl' || act.verb === 'read' || act.verb === 'write';
 }

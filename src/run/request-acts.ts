@@ -8,7 +8,7 @@ import type { LifeRecord } from './life-record.ts';
 import type { OpenFile, SentRequest } from './life-state.ts';
 import { noBytes, Requester, type RequestStep } from './requester.ts';
 import { parseStep, type Step } from './scenario/step.ts';
-import type { Trial } from './scenario/tour.ts';
+import { type RequestTrial, trial } from './scenario/tour.ts';
 
 /** A trial may block its thread for as long as 32 bits of milliseconds are: what a driver reads from its input. */
 const trialPatience100ns = 0x1_0000_0000 * 10_000;
@@ -16,7 +16,6 @@ const trialPatience100ns = 0x1_0000_0000 * 10_000;
 const trialInstructions = 20_000_000;
 /** What a trial that pends gets before it is cancelled. */
 const trialWait = parseStep('wait 10ms');
-const cancelTrial = parseStep('cancel');
 
 export class RequestActs {
   private readonly nt: Nt;
@@ -47,7 +46,7 @@ export class RequestActs {
 
   close(act: Step & { readonly verb: 'close' }): void {
     const file = this.fileFor(act.target);
-    if (file === undefined) this.life.answer(act.text, STATUS_INVALID_HANDLE);
+    if (file === undefined) this.refuse();
     else this.life.callFromProgram('NtClose', [file.handle]);
   }
 
@@ -62,6 +61,12 @@ export class RequestActs {
     return target === undefined ? files[files.length - 1] : [...files].reverse().find(({ name }) => name === target);
   }
 
+  /** There is no such file: a tour says nothing of that. */
+  private refuse(): void {
+    if ('isTrial' in this.life.act) this.life.drop();
+    else this.life.answer(this.life.textOfAct, STATUS_INVALID_HANDLE);
+  }
+
   makeEvent(name: string | undefined, text: string): void {
     const { handle } = this.requester.createEvent();
     this.life.change({ events: [...this.life.state.events, { name: name ?? 'event', handle }] });
@@ -70,10 +75,10 @@ export class RequestActs {
 
   // ---- requests
 
-  send(act: RequestStep | Trial): void {
+  send(act: RequestStep | RequestTrial): void {
     const file = this.fileFor(act.target);
     if (file === undefined) {
-      this.life.answer(act.text, STATUS_INVALID_HANDLE);
+      this.refuse();
       return;
     }
     const request = this.requester.send(act, file.handle, this.life.takeProgramThread(), (name) =>
@@ -95,21 +100,22 @@ export class RequestActs {
   }
 
   /** The dispatch routine of an asynchronous request, or of a trial, holds its thread: on with the next step. */
-  leaveBlocked(act: RequestStep | Trial): void {
+  leaveBlocked(act: RequestStep | RequestTrial): void {
     const { request } = this.life.state;
     assert(request, 'a request was sent');
     this.pend(act, request);
     this.life.next();
   }
 
-  private pend(act: RequestStep | Trial, request: SentRequest): void {
+  private pend(act: RequestStep | RequestTrial, request: SentRequest): void {
     const { results, pending } = this.life.state;
-    const text = 'isTrial' in act ? `${act.text} async` : act.text;
+    const isCancelled = 'isTrial' in act && !act.isAsync;
+    const text = isCancelled ? `${act.text} async` : act.text;
     this.life.change({
       results: [...results, { text, status: STATUS_PENDING, information: 0, output: noBytes }],
       pending: [...pending, request],
     });
-    if ('isTrial' in act) this.life.insert([trialWait, cancelTrial]);
+    if (isCancelled) this.life.insert([trialWait, trial(act.target === undefined ? 'cancel' : `cancel ${act.target}`)]);
   }
 
   /** A named event's or file's handle; 0 if nothing has the name. */
@@ -119,7 +125,7 @@ export class RequestActs {
   }
 
   /** The system service returned: the request is done, or it pends. */
-  sent(act: RequestStep | Trial, status: number): void {
+  sent(act: RequestStep | RequestTrial, status: number): void {
     const { request, pending } = this.life.state;
     assert(request, 'a request was sent');
     if (status !== STATUS_PENDING) {
@@ -193,7 +199,7 @@ export class RequestActs {
   cancel(target: string | undefined): void {
     const file = this.fileFor(target);
     if (file === undefined) {
-      this.life.answer(this.life.textOfAct, STATUS_INVALID_HANDLE);
+      this.refuse();
       return;
     }
     this.life.callFromProgram('NtCancelIoFile', [file.handle, this.nt.userMemory.allocate(IO_STATUS_BLOCK.sizeBytes)]);

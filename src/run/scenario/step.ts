@@ -1,5 +1,6 @@
 /** The steps of a scenario: what is written on the command line, as data. */
 import { PoolproofError } from '../../base/errors.ts';
+import { Chance } from './chance.ts';
 
 /** Input of a request: bytes, and handles that are named (`@e1`: eight bytes). */
 export type InputPart = { readonly bytes: Uint8Array } | { readonly handleName: string };
@@ -229,15 +230,10 @@ function parseData(text: string, fail: (expected: string) => never): readonly In
     });
 }
 
-/** Bytes that look like none in particular, the same for the same seed (xorshift32). */
+/** Bytes that look like none in particular, the same for the same seed. */
 function noise(bytes: number, seed: number): Uint8Array {
-  let state = (Math.imul(seed, 0x9e37_79b1) ^ 0x6d2b_79f5) | 0 || 1;
-  return Uint8Array.from({ length: bytes }, () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 24;
-  });
+  const chance = new Chance(seed);
+  return Uint8Array.from({ length: bytes }, () => chance.byte());
 }
 
 function parseDuration(word: string | undefined): number | undefined {
