@@ -8,6 +8,11 @@ const chunkBits = 12;
 const chunkRows = 1 << chunkBits;
 const chunkMask = chunkRows - 1;
 const smallestIndexBits = 6;
+/** Most keys are addresses of blocks: multiples of 16, many of them in the same page of 4 KB. */
+const granuleBits = 4;
+const granuleBytes = 1 << granuleBits;
+const pageBits = 12;
+const granuleMask = (1 << (pageBits - granuleBits)) - 1;
 /** Rows that are gone may take this much room before the others are moved together. */
 const mostGoneRows = 1024;
 
@@ -137,8 +142,10 @@ export class StoreTable {
 
   // ---- the index
 
+  /** Keys of one page stand close together, as they are used one after the other; pages lie anywhere. */
   private slotOf(key: number): number {
-    return Math.imul(key, 0x9e37_79b1) >>> this.indexShift;
+    const page = Math.imul(key >>> pageBits, 0x9e37_79b1) ^ Math.imul(key & (granuleBytes - 1), 0x85eb_ca6b);
+    return ((page >>> this.indexShift) + ((key >>> granuleBits) & granuleMask)) & (this.index.length - 1);
   }
 
   private enter(key: number, row: number): void {

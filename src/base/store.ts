@@ -75,13 +75,21 @@ export class Stores {
 export class StoreMap<K extends string | number, V> implements Snapshotted {
   private entries_ = new Map<K, V>();
   private isShared = false;
+  /** What was found last is often what is asked for next. */
+  private latestKey: K | undefined;
+  private latest: V | undefined;
 
   get size(): number {
     return this.entries_.size;
   }
 
   get(key: K): V | undefined {
-    return this.entries_.get(key);
+    if (key === this.latestKey) return this.latest;
+    const value = this.entries_.get(key);
+    if (value === undefined) return undefined;
+    this.latestKey = key;
+    this.latest = value;
+    return value;
   }
 
   has(key: K): boolean {
@@ -90,9 +98,11 @@ export class StoreMap<K extends string | number, V> implements Snapshotted {
 
   set(key: K, value: V): void {
     this.own().set(key, value);
+    if (key === this.latestKey) this.latest = value;
   }
 
   delete(key: K): boolean {
+    if (key === this.latestKey) this.latestKey = undefined;
     return this.entries_.has(key) && this.own().delete(key);
   }
 
@@ -116,6 +126,8 @@ export class StoreMap<K extends string | number, V> implements Snapshotted {
   load(saved: Saved): void {
     this.entries_ = saved as Map<K, V>;
     this.isShared = true;
+    this.latestKey = undefined;
+    this.latest = undefined;
   }
 
   private own(): Map<K, V> {

@@ -34,7 +34,7 @@ export function vaToU64(va: Va): bigint {
 /** Bits 31..0 of an address, unsigned. */
 export function vaLow(va: Va): number {
   // Not a number stays one: a DataView stores it as zero.
-  return va >>> 0 === va ? va : va - Math.floor(va / two32) * two32;
+  return Number.isNaN(va) ? va : va >>> 0;
 }
 
 /** Bits 63..32 of an address, signed; of {@link nonCanonicalVa} those that {@link vaToU64} gives. */
