@@ -57,7 +57,8 @@ export class NtEventSource {
 
   emit<K extends keyof NtEvents>(name: K, event: NtEvents[K]): void {
     const list: Listener<NtEvents[K]>[] | undefined = this.listeners[name];
-    if (list) for (const listener of list) listener(event);
+    if (list === undefined) return;
+    for (let index = 0; index < list.length; index++) (list[index] as Listener<NtEvents[K]>)(event);
   }
 
   /** Whether building the payload is worth it. */

@@ -335,8 +335,10 @@ export class Nt {
 
   private perform(target: RoutineEntry, call: Call): Outcome {
     const { hooks, routine } = target;
-    for (const hook of hooks) {
-      const instead = hook.before?.(this, call) ?? proceed;
+    for (let index = 0; index < hooks.length; index++) {
+      const { before } = hooks[index] as RoutineEntry['hooks'][number];
+      if (before === undefined) continue;
+      const instead = before(this, call) ?? proceed;
       if (instead !== proceed) return instead;
     }
     const outcome = routine.body(this, readArguments(target.parameters, call) as never, call);

@@ -240,7 +240,7 @@ export class Apcs {
     const { scheduler, memory, cpu } = nt;
     if (!scheduler.hasRunningThread || cpu.state.irql >= Irql.APC) return false;
     const thread = scheduler.currentThread;
-    const apc = this.states.has(thread.kthread) ? this.next(thread) : undefined;
+    const apc = this.states.size > 0 && this.states.has(thread.kthread) ? this.next(thread) : undefined;
     if (apc === undefined) {
       if (thread.wait === undefined) return false;
       // What interrupted the wait was taken back.

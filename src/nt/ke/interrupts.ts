@@ -66,7 +66,8 @@ export class Interrupts {
   /** Runs what is pending, if the IRQL allows it. True if the processor now stands elsewhere. */
   deliver(): boolean {
     const { nt } = this;
-    if (nt.timers.nextDue <= nt.clock.interruptTime) nt.timers.expire();
+    const { nextDue } = nt.timers;
+    if (nextDue !== Number.POSITIVE_INFINITY && nextDue <= nt.clock.interruptTime) nt.timers.expire();
     if (nt.cpu.state.irql >= Irql.DISPATCH || !nt.scheduler.hasRunningThread) return false;
     if (this.dpcQueue.value.length === 0) return nt.apcs.deliver();
     const context = saveContext(nt.cpu.state);

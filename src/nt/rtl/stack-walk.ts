@@ -41,6 +41,17 @@ const tableBits = 14;
 const tableSize = 1 << tableBits;
 /** Entries at which the table is emptied, so that looking up stays short. */
 const fullTable = tableSize / 2;
+const recentWalks = 64;
+/** A walk from the processor's state whose every step followed from the step before and from what it read. */
+interface RecentWalk {
+  readonly start: Va;
+  readonly rsp: Va;
+  readonly limit: number;
+  /** Offset, lower and upper half of each word of the stack that it read, as signed numbers. */
+  readonly reads: readonly number[];
+  readonly stack: readonly Va[];
+}
+
 const leafShape: FrameShape = { kind: 'fixed', register: Gpr.Rsp, frameSizeBytes: 0, saved: [] };
 
 /** Addresses are offsets in system space: unsigned 32-bit numbers. Stacks and code lie nowhere else. */
@@ -55,9 +66,12 @@ export class StackWalker {
   private count = 0;
   /** The images that the table is about. */
   private images: KernelImage[] = [];
+  /** Walks of late: the same call often comes again from the same place. */
+  private readonly recent: (RecentWalk | undefined)[] = new Array(recentWalks).fill(undefined);
   // Scratch of one walk: its frames so far, in which a frame register's value is looked up when it is needed.
   private readonly walkedSlots = new Int32Array(mostFrames);
   private readonly walkedBases = new Float64Array(mostFrames);
+  private readonly reads: number[] = [];
 
   constructor(nt: Nt) {
     this.nt = nt;
@@ -65,20 +79,42 @@ export class StackWalker {
   }
 
   /** From the processor's state: first the instruction pointer, then return addresses. Never throws a guest fault. */
-  walk(limit = usualFrameLimit): Va[] {
+  walk(limit = usualFrameLimit): readonly Va[] {
+    this.forgetOtherImages();
     const { state } = this.nt.cpu;
-    return this.walkFrom(state.rip, state.gprVa(Gpr.Rsp), undefined, Math.min(limit, mostFrames));
+    const start = state.rip;
+    const rsp = state.gprVa(Gpr.Rsp);
+    const returns = this.indexOf((rsp - systemSpaceStart) | 0);
+    const place = ((start >>> 4) ^ (rsp >>> 3) ^ (this.i32[returns] as number)) & (recentWalks - 1);
+    const known = this.recent[place];
+    if (known !== undefined && known.start === start && known.rsp === rsp && known.limit === limit) {
+      if (this.readsTheSame(known)) return known.stack;
+    }
+    this.reads.length = 0;
+    const stack = this.walkFrom(start, rsp, undefined, Math.min(limit, mostFrames));
+    if (this.reads.length > 0) this.recent[place] = { start, rsp, limit, reads: this.reads.slice(), stack };
+    return stack;
   }
 
   /** As {@link walk}, from other registers. */
-  walkContext(context: UnwindContext, limit = usualFrameLimit): Va[] {
+  walkContext(context: UnwindContext, limit = usualFrameLimit): readonly Va[] {
+    this.forgetOtherImages();
     return this.walkFrom(vaFromU64(context.rip), contextRsp(context), context, Math.min(limit, mostFrames));
   }
 
-  private walkFrom(start: Va, startRsp: Va, context: UnwindContext | undefined, limit: number): Va[] {
-    this.forgetOtherImages();
+  private readsTheSame({ reads }: RecentWalk): boolean {
+    for (let read = 0; read < reads.length; read += 3) {
+      const index = this.indexOf(reads[read] as number);
+      if (index === 0 || this.i32[index] !== reads[read + 1] || this.i32[index + 1] !== reads[read + 2]) return false;
+    }
+    return true;
+  }
+
+  /** Leaves in `reads` what it read, or nothing if the same reads might lead elsewhere another time. */
+  private walkFrom(start: Va, startRsp: Va, context: UnwindContext | undefined, limit: number): readonly Va[] {
     const result: Va[] = [start];
     if (!inSystemSpace(startRsp)) return result;
+    let isRepeatable = true;
     let rsp = startRsp - systemSpaceStart;
     let rip = start;
     // Such an address may be anything: a call through a bad pointer led to it.
@@ -90,29 +126,46 @@ export class StackWalker {
       if (kind < Kind.kernel) {
         const base = kind === Gpr.Rsp ? rsp : this.registerAt(depth, kind, context) - systemSpaceStart;
         this.walkedBases[depth] = base;
+        isRepeatable &&= kind === Gpr.Rsp;
         at = base + (this.sizes[slot] as number);
       } else if (kind === Kind.kernel) {
         at = rsp + this.readSize(rsp + resumeFrameHeader);
+        this.noteRead(rsp + resumeFrameHeader);
       } else if (kind === Kind.complex) {
+        this.reads.length = 0;
         return this.walkSlowly(result, depth, rip, (rsp + systemSpaceStart) as Va, context, limit);
       } else if (kind === Kind.none && isInterrupted) {
         at = rsp;
+        isRepeatable = false;
       } else {
-        return result;
+        isRepeatable &&= kind === Kind.last;
+        break;
       }
       this.walkedSlots[depth] = slot;
       // A frame lies above the one that it called. NaN fails too.
-      if (!(at >= rsp && at < two32)) return result;
+      if (!(at >= rsp && at < two32)) {
+        isRepeatable = false;
+        break;
+      }
       const next = this.readAddress(at);
+      this.noteRead(at);
       // The kernel's frames may be those of an exception.
       isInterrupted = kind === Kind.kernel;
       if (next !== 0) rip = (next + systemSpaceStart) as Va;
       else if (isInterrupted && this.indexOf(at) !== 0) rip = this.nt.memory.readVa((at + systemSpaceStart) as Va);
-      else return result;
+      else break;
+      isRepeatable &&= next !== 0;
       rsp = at + 8;
       result.push(rip);
     }
+    if (!isRepeatable) this.reads.length = 0;
     return result;
+  }
+
+  private noteRead(at: number): void {
+    const index = this.indexOf(at);
+    // What can't be read is read as 0 here, and never the same again.
+    this.reads.push(at | 0, this.i32[index] as number, this.i32[index + 1] as number);
   }
 
   /** The system address that lies at an offset, as an offset; 0 if there is none. */
@@ -155,7 +208,7 @@ export class StackWalker {
     rsp: Va,
     start: UnwindContext | undefined,
     limit: number,
-  ): Va[] {
+  ): readonly Va[] {
     const gpr = (start ?? processorContext(this.nt)).gpr.slice();
     for (let register = 0; register < gpr.length; register++) {
       const value = this.registerAt(depth, register, start);
@@ -230,6 +283,7 @@ export class StackWalker {
     this.shapes.fill(undefined);
     this.count = 0;
     this.images = [];
+    this.recent.fill(undefined);
   }
 }
 

@@ -119,7 +119,7 @@ export class PoolCalls {
       throw violation(0x03, what, 'the driver asked for more than a page of must-succeed pool, which is forbidden');
     }
     if (request.chargesQuota && this.options.hasPoolTracking) this.checkQuota();
-    if (tag !== undefined) checkTag(tag, request, call.returnAddress);
+    if (tag !== undefined) checkTag(tag, request, call);
   }
 
   /** In a DPC routine any process may be the current one; the Idle process never is one here. */
@@ -154,16 +154,26 @@ export class PoolCalls {
   }
 }
 
-function checkTag(tag: number, { poolType, bytes }: Request, caller: Va): void {
-  if (tag === 0) throw new BugCheck(0xc2, [0x9b, poolType, bytes, caller], 'the driver asked for pool with tag 0');
+function isLetterOrDigit(code: number): boolean {
+  const lower = code | 0x20;
+  return (code >= 0x30 && code <= 0x39) || (lower >= 0x61 && lower <= 0x7a);
+}
+
+function checkTag(tag: number, { poolType, bytes }: Request, call: Call): void {
+  if (tag === 0)
+    throw new BugCheck(0xc2, [0x9b, poolType, bytes, call.returnAddress], 'the driver asked for pool with tag 0');
   if (bigTags.includes(tag))
-    throw new BugCheck(0xc2, [0x9c, poolType, bytes, caller], "the driver asked for pool with the tag 'BIG'");
+    throw new BugCheck(
+      0xc2,
+      [0x9c, poolType, bytes, call.returnAddress],
+      "the driver asked for pool with the tag 'BIG'",
+    );
   for (let shift = 0; shift < 32; shift += 8) {
-    if (/[0-9A-Za-z]/.test(String.fromCharCode((tag >>> shift) & 0xff))) return;
+    if (isLetterOrDigit((tag >>> shift) & 0xff)) return;
   }
   throw new BugCheck(
     0xc2,
-    [0x9d, tag, poolType, caller],
+    [0x9d, tag, poolType, call.returnAddress],
     'the driver asked for pool with a tag without letter or digit',
   );
 }

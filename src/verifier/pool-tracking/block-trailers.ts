@@ -47,12 +47,14 @@ export class BlockTrailers {
     if (!memory.isAccessible(at, trailerBytes, Access.Read)) return undefined;
     const offset = memory.offsetOf(at, Access.Read);
     const { view } = memory;
-    const expected = [chargedWord(block), hashOf(block), vaLow(block.va) >>> 0, vaHigh(block.va) >>> 0];
-    for (let index = 0; index < expected.length; index++) {
-      const difference = view.getUint32(offset + index * 4, true) ^ (expected[index] as number);
-      if (difference !== 0) return vaAdd(at, index * 4 + lowestByte(difference));
-    }
-    return undefined;
+    const charged = view.getInt32(offset + Offset.charged, true) ^ chargedWord(block);
+    const hash = view.getInt32(offset + Offset.hash, true) ^ hashOf(block);
+    const low = view.getInt32(offset + Offset.block, true) ^ vaLow(block.va);
+    const high = view.getInt32(offset + Offset.block + 4, true) ^ vaHigh(block.va);
+    if ((charged | hash | low | high) === 0) return undefined;
+    if (charged !== 0) return vaAdd(at, Offset.charged + lowestByte(charged));
+    if (hash !== 0) return vaAdd(at, Offset.hash + lowestByte(hash));
+    return vaAdd(at, Offset.block + (low !== 0 ? lowestByte(low) : 4 + lowestByte(high)));
   }
 
   /** The bug check for a block that is freed with damage behind it. */

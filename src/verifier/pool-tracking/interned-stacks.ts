@@ -3,6 +3,14 @@ import type { Va } from '../../base/va.ts';
 import type { Nt } from '../../nt/nt.ts';
 
 const smallestIndex = 256;
+const recentStacks = 4;
+
+interface RecentStack {
+  /** As it was asked for: nobody changes it. */
+  readonly stack: readonly Va[];
+  readonly id: number;
+  readonly kept: readonly Va[];
+}
 
 /** Call stacks, each kept once and known by a number: equal stacks have equal numbers. */
 export class InternedStacks {
@@ -12,8 +20,9 @@ export class InternedStacks {
   /** How many of the list's stacks are in the table, and the last of them: no other list has that one there. */
   private indexed = 0;
   private lastIndexed: readonly Va[] | undefined;
-  /** The one that was asked for last: often the next one too. */
-  private latest = 0;
+  /** What was asked for of late, with its number and what stands there: the same array often comes again. */
+  private readonly recent: RecentStack[] = [];
+  private nextRecent = 0;
 
   constructor(nt: Nt) {
     this.stacks = nt.stores.list('verifier/stacks');
@@ -31,17 +40,27 @@ export class InternedStacks {
 
   /** The number of a stack: 0, 1, … in the order in which they are first seen. */
   intern(stack: readonly Va[]): number {
-    this.followList();
-    const { index, latest } = this;
+    const { recent } = this;
     const { items } = this.stacks;
-    if (latest < items.length && isSame(items[latest] as readonly Va[], stack)) return latest;
+    for (let at = 0; at < recent.length; at++) {
+      const known = recent[at] as RecentStack;
+      if (known.stack === stack && items[known.id] === known.kept) return known.id;
+    }
+    const id = this.find(stack);
+    recent[this.nextRecent] = { stack, id, kept: this.get(id) };
+    this.nextRecent = (this.nextRecent + 1) % recentStacks;
+    return id;
+  }
+
+  private find(stack: readonly Va[]): number {
+    this.followList();
+    const { index } = this;
+    const { items } = this.stacks;
     const mask = index.length - 1;
     for (let slot = hashOf(stack) & mask; ; slot = (slot + 1) & mask) {
       const id = (index[slot] as number) - 1;
       if (id < 0) break;
-      if (!isSame(items[id] as readonly Va[], stack)) continue;
-      this.latest = id;
-      return id;
+      if (isSame(items[id] as readonly Va[], stack)) return id;
     }
     this.stacks.push(Object.freeze(stack.slice()));
     return this.size - 1;
