@@ -6,7 +6,7 @@ import { repository } from './end-to-end.ts';
 
 describe('a million leaked blocks', () => {
   it('are reported by a process that has no memory for a million objects', () => {
-    const { status, stdout, stderr } = spawnSync(
+    const { status, signal, stdout, stderr } = spawnSync(
       process.execPath,
       [
         '--max-old-space-size=96',
@@ -14,7 +14,7 @@ describe('a million leaked blocks', () => {
       ],
       { cwd: repository, encoding: 'utf8', maxBuffer: 1e8 },
     );
-    expect([status, stderr]).toEqual([1, '']);
+    expect({ status, signal, stderr }).toEqual({ status: 1, signal: null, stderr: '' });
     const { leaks, counters, bugCheck } = JSON.parse(stdout) as Report;
     expect(leaks.map(({ count, bytes, site }) => [count, bytes, site?.function])).toEqual([
       [1_000_000, 24_000_000, 'DriverEntry'],
