@@ -1,6 +1,10 @@
 /** Every component of the kernel, one line each. Order gives the layout of the kernel's image, so append. */
 
+import { cmCallbackCalls } from './cm/callback-calls.ts';
+import { cmCallbacks } from './cm/callback-exports.ts';
+import { cmKeyClosing } from './cm/close-key.ts';
 import { cmKeyServices } from './cm/key-services.ts';
+import { cmProgram } from './cm/program-registry.ts';
 import { cmRegistry } from './cm/registry-exports.ts';
 import type { KernelComponent } from './declare/nt-routine.ts';
 import { etwProviders } from './etw/provider-exports.ts';
@@ -250,4 +254,8 @@ export const kernelComponents: readonly KernelComponent[] = [
   ioHardErrors,
   psNotifying,
   psProcessLife,
+  cmCallbackCalls,
+  cmCallbacks,
+  cmKeyClosing,
+  cmProgram,
 ];

@@ -37,6 +37,7 @@ export class ProcessEnd {
     for (const thread of new Set(pending.map((request) => request.thread)))
       acts.push({ verb: 'end-of-thread', thread });
     if (pending.length > 0) acts.push({ verb: 'end-of-requests' });
+    if (this.nt.registry.callbacks.isAny) acts.push({ verb: 'registry-use' });
     if (isAnyoneToTell(this.nt)) acts.push({ verb: 'process-exit' });
     for (const { name } of files) acts.push({ verb: 'close', text: `close ${name}`, target: name });
     acts.push({ verb: 'end-of-handles' });

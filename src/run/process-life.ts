@@ -7,7 +7,7 @@ import { lastActs } from './driver-acts.ts';
 import type { LifeRecord } from './life-record.ts';
 import type { LoadedDriver } from './loaded-driver.ts';
 
-export type ProcessVerb = 'process-start' | 'process-images' | 'process-exit' | 'other-process';
+export type ProcessVerb = 'registry-use' | 'process-start' | 'process-images' | 'process-exit' | 'other-process';
 
 export class ProcessLife {
   private readonly nt: Nt;
@@ -24,8 +24,12 @@ export class ProcessLife {
     const { processor, scheduler } = this.nt;
     switch (verb) {
       case 'process-start':
+        if (this.nt.registry.callbacks.isAny) this.life.insert([{ verb: 'registry-use' }]);
         if (!isAnyoneToTell(this.nt)) this.life.next();
         else this.life.callSystem(['PspInsertProcess', [processor.requesterProcess, scheduler.requester]]);
+        return;
+      case 'registry-use':
+        this.life.callFromProgram('CmpRegistryOfProgram', []);
         return;
       case 'process-images':
         this.life.callFromProgram('PspMapInitialImages', []);

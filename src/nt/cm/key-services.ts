@@ -1,8 +1,8 @@
 /** Keys and their values through handles: ZwOpenKey, ZwQueryValueKey and the like. The kernel exports the Zw forms only. */
 import { nullVa, type Va } from '../../base/va.ts';
-import type { Call } from '../declare/call.ts';
+import type { Call, ResumedCall } from '../declare/call.ts';
 import { passiveOnly } from '../declare/irql-ranges.ts';
-import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
+import { ntExports } from '../declare/nt-routine.ts';
 import { type Outcome, unsupported } from '../declare/outcome.ts';
 import { ACCESS_MASK, HANDLE, PVOID, pointerTo, ULONG } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
@@ -13,6 +13,8 @@ import {
   STATUS_SUCCESS,
 } from '../ntstatus.ts';
 import { readUnicodeString } from '../rtl/guest-text.ts';
+import type { NotifyName } from './callback-calls.ts';
+import { filtered } from './filtered-keys.ts';
 import { giveInformation, KeyClass, keyInformation, valueInformation } from './key-information.ts';
 import type { RegistryKey } from './registry-tree.ts';
 
@@ -33,7 +35,7 @@ interface OpenKey {
   readonly ObjectAttributes: Va;
 }
 
-function openKey(nt: Nt, args: OpenKey, options: number, call: Call): Outcome {
+function openKey(nt: Nt, args: OpenKey, options: number, call: Call | ResumedCall): Outcome {
   if ((options & ~(option.openLink | option.backupRestore)) !== 0) return STATUS_INVALID_PARAMETER;
   const found = nt.registry.findByAttributes(args.ObjectAttributes, (options & option.openLink) !== 0);
   if (found.key === undefined) return found.status;
@@ -47,7 +49,7 @@ interface CreateKey extends OpenKey {
   readonly Disposition: Va;
 }
 
-function createKey(nt: Nt, args: CreateKey, call: Call): Outcome {
+function createKey(nt: Nt, args: CreateKey, call: Call | ResumedCall): Outcome {
   const { CreateOptions: options } = args;
   if ((options & ~0xf) !== 0) return STATUS_INVALID_PARAMETER;
   if ((options & option.createLink) !== 0) return unsupported('ZwCreateKey with REG_OPTION_CREATE_LINK');
@@ -96,8 +98,8 @@ function giveValue(nt: Nt, value: RegistryKey['values'][number], args: ValueQuer
   return giveInformation(nt.memory, information, to);
 }
 
-const keyOnly = (doc: string, body: (nt: Nt, key: RegistryKey) => number) =>
-  ntRoutine({
+const keyOnly = (notify: NotifyName, doc: string, body: (nt: Nt, key: RegistryKey) => number) =>
+  filtered(notify, {
     doc,
     irql: passiveOnly,
     params: { KeyHandle: HANDLE },
@@ -106,21 +108,21 @@ const keyOnly = (doc: string, body: (nt: Nt, key: RegistryKey) => number) =>
   });
 
 export const cmKeyServices = ntExports('ntoskrnl.exe', {
-  ZwOpenKey: ntRoutine({
+  ZwOpenKey: filtered('OpenKeyEx', {
     doc: 'wdm.h; nf-wdm-zwopenkey',
     irql: passiveOnly,
     params: { KeyHandle: PVOID, DesiredAccess: ACCESS_MASK, ObjectAttributes: pattributes },
     returns: 'NTSTATUS',
     body: (nt, args, call) => openKey(nt, args, 0, call),
   }),
-  ZwOpenKeyEx: ntRoutine({
+  ZwOpenKeyEx: filtered('OpenKeyEx', {
     doc: 'wdm.h; nf-wdm-zwopenkeyex',
     irql: passiveOnly,
     params: { KeyHandle: PVOID, DesiredAccess: ACCESS_MASK, ObjectAttributes: pattributes, OpenOptions: ULONG },
     returns: 'NTSTATUS',
     body: (nt, args, call) => openKey(nt, args, args.OpenOptions, call),
   }),
-  ZwCreateKey: ntRoutine({
+  ZwCreateKey: filtered('CreateKeyEx', {
     doc: 'wdm.h; nf-wdm-zwcreatekey',
     irql: passiveOnly,
     params: {
@@ -136,10 +138,10 @@ export const cmKeyServices = ntExports('ntoskrnl.exe', {
     support: { partial: 'symbolic links cannot be created' },
     body: (nt, args, call) => createKey(nt, args, call),
   }),
-  ZwDeleteKey: keyOnly('wdm.h; nf-wdm-zwdeletekey', (nt, key) => nt.registry.tree.deleteKey(key)),
+  ZwDeleteKey: keyOnly('DeleteKey', 'wdm.h; nf-wdm-zwdeletekey', (nt, key) => nt.registry.tree.deleteKey(key)),
   // Nothing is on a disk.
-  ZwFlushKey: keyOnly('wdm.h; nf-wdm-zwflushkey', () => STATUS_SUCCESS),
-  ZwQueryKey: ntRoutine({
+  ZwFlushKey: keyOnly('FlushKey', 'wdm.h; nf-wdm-zwflushkey', () => STATUS_SUCCESS),
+  ZwQueryKey: filtered('QueryKey', {
     doc: 'wdm.h; nf-wdm-zwquerykey',
     irql: passiveOnly,
     params: {
@@ -154,7 +156,7 @@ export const cmKeyServices = ntExports('ntoskrnl.exe', {
     body: (nt, args) =>
       withKey(nt, args.KeyHandle, (key) => giveKey(nt, key, args.KeyInformationClass, args.KeyInformation, args)),
   }),
-  ZwEnumerateKey: ntRoutine({
+  ZwEnumerateKey: filtered('EnumerateKey', {
     doc: 'wdm.h; nf-wdm-zwenumeratekey',
     irql: passiveOnly,
     params: {
@@ -174,7 +176,7 @@ export const cmKeyServices = ntExports('ntoskrnl.exe', {
         return giveKey(nt, subkey, args.KeyInformationClass, args.KeyInformation, args);
       }),
   }),
-  ZwQueryValueKey: ntRoutine({
+  ZwQueryValueKey: filtered('QueryValueKey', {
     doc: 'wdm.h; nf-wdm-zwqueryvaluekey',
     irql: passiveOnly,
     params: {
@@ -192,7 +194,7 @@ export const cmKeyServices = ntExports('ntoskrnl.exe', {
         return value === undefined ? STATUS_OBJECT_NAME_NOT_FOUND : giveValue(nt, value, args);
       }),
   }),
-  ZwEnumerateValueKey: ntRoutine({
+  ZwEnumerateValueKey: filtered('EnumerateValueKey', {
     doc: 'wdm.h; nf-wdm-zwenumeratevaluekey',
     irql: passiveOnly,
     params: {
@@ -210,7 +212,7 @@ export const cmKeyServices = ntExports('ntoskrnl.exe', {
         return value === undefined ? STATUS_NO_MORE_ENTRIES : giveValue(nt, value, args);
       }),
   }),
-  ZwSetValueKey: ntRoutine({
+  ZwSetValueKey: filtered('SetValueKey', {
     doc: 'wdm.h; nf-wdm-zwsetvaluekey',
     irql: passiveOnly,
     params: { KeyHandle: HANDLE, ValueName: pstring, TitleIndex: ULONG, Type: ULONG, Data: PVOID, DataSize: ULONG },
@@ -221,7 +223,7 @@ export const cmKeyServices = ntExports('ntoskrnl.exe', {
         return nt.registry.tree.setValue(key, valueName(nt, args.ValueName), args.Type, data);
       }),
   }),
-  ZwDeleteValueKey: ntRoutine({
+  ZwDeleteValueKey: filtered('DeleteValueKey', {
     doc: 'wdm.h; nf-wdm-zwdeletevaluekey',
     irql: passiveOnly,
     params: { KeyHandle: HANDLE, ValueName: pstring },

@@ -3,7 +3,7 @@ import { nullVa, type Va } from '../../base/va.ts';
 import type { Call } from '../declare/call.ts';
 import { passiveOnly, upToApc } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
-import type { Outcome } from '../declare/outcome.ts';
+import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { LARGE_INTEGER, PVOID, pointerTo, ULONG } from '../declare/parameter-types.ts';
 import { holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
@@ -50,7 +50,9 @@ function register(nt: Nt, args: Registration, altitude: string | undefined, call
   return status;
 }
 
-const recordedOnly = { partial: 'the callback is recorded, and not called for operations on the registry' };
+const notEverything = {
+  partial: 'not called for RtlWriteRegistryValue and the like, nor for what the system itself does in the registry',
+};
 
 export const cmRegistry = ntExports('ntoskrnl.exe', {
   RtlQueryRegistryValues: ntRoutine({
@@ -101,7 +103,7 @@ export const cmRegistry = ntExports('ntoskrnl.exe', {
     irql: upToApc,
     params: { Function: PVOID, Context: PVOID, Cookie: pointerTo('LARGE_INTEGER') },
     returns: 'NTSTATUS',
-    support: recordedOnly,
+    support: notEverything,
     body: (nt, args, call) => register(nt, args, undefined, call),
   }),
   CmRegisterCallbackEx: ntRoutine({
@@ -116,7 +118,7 @@ export const cmRegistry = ntExports('ntoskrnl.exe', {
       Reserved: PVOID,
     },
     returns: 'NTSTATUS',
-    support: recordedOnly,
+    support: notEverything,
     body: (nt, args, call) => register(nt, args, readUnicodeString(nt.memory, args.Altitude), call),
   }),
   CmUnRegisterCallback: ntRoutine({
@@ -124,7 +126,14 @@ export const cmRegistry = ntExports('ntoskrnl.exe', {
     irql: upToApc,
     params: { Cookie: LARGE_INTEGER },
     returns: 'NTSTATUS',
-    body: (nt, { Cookie }) => nt.registry.callbacks.unregister(Number(Cookie)),
+    body: (nt, { Cookie }) => {
+      const { callbacks } = nt.registry;
+      const hasContexts = callbacks.findContext(({ cookie }) => cookie === Number(Cookie)) !== undefined;
+      if (!hasContexts) return callbacks.unregister(Number(Cookie));
+      const [low, high] = [Number(Cookie & 0xffff_ffffn), Number((Cookie >> 32n) & 0xffff_ffffn)];
+      return callGuest(nt.entries.routineVa('CmpEndRegistration'), [low, high], 'ended', []);
+    },
+    resume: { ended: (_nt, call) => call.status },
   }),
   CmGetCallbackVersion: ntRoutine({
     doc: 'wdm.h; nf-wdm-cmgetcallbackversion',

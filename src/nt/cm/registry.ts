@@ -1,5 +1,5 @@
 /** The configuration manager: the registry, the key objects that lead into it, and who wants to hear of changes. */
-import type { StoreMap } from '../../base/store.ts';
+import type { StoreCell, StoreMap } from '../../base/store.ts';
 import { nullVa, type Va, vaToU64 } from '../../base/va.ts';
 import type { Call, ResumedCall } from '../declare/call.ts';
 import { holderOf } from '../mm/holder.ts';
@@ -41,12 +41,17 @@ export class Registry {
   private readonly nt: Nt;
   /** Key objects (one for each open) to the id of their key. */
   private readonly opened: StoreMap<number, number>;
+  /** UNICODE_STRINGs that stay as long as their key objects. */
+  private readonly names: StoreMap<number, Va>;
+  private readonly rootBody: StoreCell<Va>;
 
   constructor(nt: Nt) {
     this.nt = nt;
     this.tree = new RegistryTree(nt.stores, () => nt.clock.systemTime);
     this.callbacks = new ChangeCallbacks(nt);
     this.opened = nt.stores.map('cm/key-objects');
+    this.names = nt.stores.map('cm/key-names');
+    this.rootBody = nt.stores.cell('cm/root-object', nullVa);
     fillRegistry(this.tree);
   }
 
@@ -119,8 +124,47 @@ export class Registry {
     return key === undefined ? { status: STATUS_KEY_DELETED } : { status: STATUS_SUCCESS, key };
   }
 
+  /** The key object behind a handle that kernel mode uses. */
+  bodyOf(handle: Va): Va | undefined {
+    return this.nt.objects.resolveHandle(handle, 0, 'Key', false).entry?.body;
+  }
+
+  /** The key of a key object; undefined if it is gone. */
+  keyOf(body: Va): RegistryKey | undefined {
+    return this.tree.key(this.opened.get(body) ?? 0);
+  }
+
+  /** The name that goes with a key object; made when it is first asked for. */
+  nameOf(body: Va, make: () => Va): Va {
+    const name = this.names.get(body) ?? make();
+    this.names.set(body, name);
+    return name;
+  }
+
+  /** The key object of `\REGISTRY`, which is always there. */
+  get rootObject(): Va {
+    if (this.rootBody.value === nullVa) {
+      const body = this.nt.pool.allocateKernel(keyBodyBytes, 'Key ');
+      this.opened.set(body, this.tree.root.id);
+      this.nt.objects.createUnlisted(body, 'Key', '\\REGISTRY');
+      this.rootBody.value = body;
+    }
+    return this.rootBody.value;
+  }
+
   /** The last reference to a key object went. */
   freeBody(body: Va): void {
+    if (this.callbacks.findContext(({ object }) => object === body) !== undefined) {
+      const name = "the cleanup of a registry callback's context where a key's last reference goes after its handles";
+      const { nt } = this;
+      nt.finish({ kind: 'unsupported', what: 'behaviour', name, site: nt.cpu.state.rip, stack: nt.currentStack() });
+    }
+    const name = this.names.get(body);
+    if (name !== undefined) {
+      this.nt.pool.freeAny(UNICODE_STRING.Buffer.get(this.nt.memory, name));
+      this.nt.pool.freeKernel(name);
+      this.names.delete(body);
+    }
     this.opened.delete(body);
     this.nt.pool.freeKernel(body);
   }

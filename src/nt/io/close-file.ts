@@ -11,7 +11,12 @@ import { eventOf, forward, internalRequest, waitFor } from './internal-request.t
 
 /** Closes a handle: IRP_MJ_CLEANUP with the last one, IRP_MJ_CLOSE with the last reference. */
 export function close(nt: Nt, handle: Va): Outcome {
-  const isFile = nt.objects.get(nt.objects.handle(handle)?.body ?? nullVa)?.type === 'File';
+  const object = nt.objects.handle(handle)?.body ?? nullVa;
+  const type = nt.objects.get(object)?.type;
+  if (type === 'Key' && nt.registry.callbacks.isAny) {
+    return callGuest(nt.entries.routineVa('CmpCloseKey'), [handle, object], 'keyClosed', []);
+  }
+  const isFile = type === 'File';
   const closed = nt.objects.closeHandle(handle);
   if (closed.body === undefined) return closed.status;
   if (!isFile) {
@@ -44,7 +49,11 @@ function dereferenceFile(nt: Nt, file: Va): Outcome {
   return callGuest(nt.entries.routineVa('IopDeleteFile'), [file], 'deleted', []);
 }
 
-export const closeResume = { cleanedUp, cleanupCompleted, deleted: (): Outcome => STATUS_SUCCESS };
+function keyClosed(_nt: Nt, call: ResumedCall): Outcome {
+  return call.status;
+}
+
+export const closeResume = { cleanedUp, cleanupCompleted, deleted: (): Outcome => STATUS_SUCCESS, keyClosed };
 
 export function closed(nt: Nt, call: ResumedCall): Outcome {
   nt.pool.freeKernel(call.va(1));

@@ -52,6 +52,8 @@ export function activityAt(
       return { step: null, name: 'what the start left running' };
     case 'departure':
       return { step: null, name: 'the removal of the device' };
+    case 'registry-use':
+      return { step: null, name: 'what the process does in the registry' };
     case 'process-start':
     case 'process-images':
       return { step: null, name: 'the start of the process' };
