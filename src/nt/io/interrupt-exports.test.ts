@@ -19,6 +19,18 @@ const source = `
     log rax
     mov eax, 1
     leave
+  locks: enter
+    mov rax, object
+    mov rdi, [rax]
+    call KeAcquireInterruptSpinLock(rdi)
+    mov rbx, rax
+    log rbx
+    mov rax, cr8
+    log rax
+    call KeReleaseInterruptSpinLock(rdi, rbx)
+    mov rax, cr8
+    log rax
+    leave
   message: enter
     mov rbx, r8
     log rbx
@@ -102,4 +114,25 @@ describe('IoConnectInterruptEx', () => {
     code.nt.io.pnp.change(pdo, { resources: [] });
     expect(ex(ConnectVersion.LineBased)).toBe(notFound);
   });
+});
+
+describe("the interrupt's lock", () => {
+  it('raises to the synchronize IRQL, and is free behind its release', () => {
+    const [line] = resources();
+    if (line === undefined) throw new Error('no line');
+    expect(connect(line.vector, line.irql)).toBe(0);
+    const object = code.nt.memory.readVa(code.at('object'));
+    code.start('locks');
+    expect(code.run()).toEqual([0, line.irql, 0]);
+    expect(code.call('IoGetAffinityInterrupt', object, code.at('parameters'))).toBe(0);
+    expect(code.nt.memory.readU64(code.at('parameters'))).toBe(1n);
+  });
+
+  it.each(['KeAcquireInterruptSpinLock', 'KeReleaseInterruptSpinLock', 'IoGetAffinityInterrupt'])(
+    '%s does not take what is not connected for an interrupt',
+    (routine) => {
+      expect(() => code.call(routine, code.at('object'), code.at('parameters'))).toThrow();
+      expect(code.nt.end.value).toBeDefined();
+    },
+  );
 });

@@ -1,17 +1,39 @@
 /** What runs on every processor, of which there is one: interprocessor calls, and DPCs for all. */
-import { nullVa } from '../../base/va.ts';
+import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import { anyIrql, dispatchOnly, passiveOnly, upToApc } from '../declare/irql-ranges.ts';
 import { Irql, ntExports, ntRoutine } from '../declare/nt-routine.ts';
-import { callGuest, unsupported } from '../declare/outcome.ts';
+import { callGuest, type Outcome, unsupported } from '../declare/outcome.ts';
 import { PVOID, pointerTo, ULONG, ULONG64 } from '../declare/parameter-types.ts';
 import { holderOf } from '../mm/holder.ts';
+import type { Nt } from '../nt.ts';
+import { ntSuccess } from '../ntstatus.ts';
 import { KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT } from '../structures/ke.ts';
 import { setIrql } from './irql.ts';
 
 /** KE_PROCESSOR_CHANGE_ADD_EXISTING */
 const addExisting = 1;
 /** KE_PROCESSOR_CHANGE_NOTIFY_STATE */
-const addCompleteNotify = 1;
+const ChangeState = { addStart: 0, addComplete: 1 } as const;
+
+const statusAt = (change: Va): Va => vaAdd(change, KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT.sizeBytes);
+
+/** Record: [registration, change, routine, context in two halves]. The status stands behind the structure. */
+function tellOfProcessor(nt: Nt, state: number, record: readonly number[], resume: string): Outcome {
+  const [, change, routine, high, low] = record as [Va, Va, Va, number, number];
+  const context = (BigInt(high) << 32n) | BigInt(low);
+  nt.memory.fill(change, KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT.sizeBytes + 8, 0);
+  KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT.State.set(nt.memory, change, state);
+  return callGuest(routine, [context, change, statusAt(change)], resume, record);
+}
+
+/** False if nothing is registered under that handle. */
+function deregister(nt: Nt, registration: Va): boolean {
+  const found = nt.callbacks.find('processor', ({ subject }) => subject === registration);
+  if (found === undefined) return false;
+  nt.callbacks.remove(found.id);
+  nt.pool.freeKernel(registration);
+  return true;
+}
 
 export const keBroadcasts = ntExports('ntoskrnl.exe', {
   KeIpiGenericCall: ntRoutine({
@@ -71,7 +93,10 @@ export const keBroadcasts = ntExports('ntoskrnl.exe', {
     returns: 'BOOLEAN',
     body: () => true,
   }),
-  /** With KE_PROCESSOR_CHANGE_ADD_EXISTING the routine is told of the processor that there is. No other ever comes. */
+  /**
+   * With KE_PROCESSOR_CHANGE_ADD_EXISTING the routine hears twice of the processor that there is: that it starts, which it
+   * may refuse (NULL is the result then), and that it has. No other ever comes.
+   */
   KeRegisterProcessorChangeCallback: ntRoutine({
     doc: 'wdm.h; nf-wdm-keregisterprocessorchangecallback',
     irql: passiveOnly,
@@ -84,12 +109,20 @@ export const keBroadcasts = ntExports('ntoskrnl.exe', {
       nt.callbacks.add({ ...callback, subject: registration, ...holderOf(nt, call) });
       if ((Flags & addExisting) === 0) return registration;
       const change = nt.pool.allocateKernel(KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT.sizeBytes + 8, 'KePc');
-      const status = change + KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT.sizeBytes;
-      KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT.State.set(nt.memory, change, addCompleteNotify);
-      return callGuest(CallbackFunction, [CallbackContext, change, status], 'told', [registration, change]);
+      const context = [Number(CallbackContext >> 32n), Number(CallbackContext & 0xffff_ffffn)];
+      return tellOfProcessor(nt, ChangeState.addStart, [registration, change, CallbackFunction, ...context], 'started');
     },
     resume: {
-      told: (nt, call) => {
+      started: (nt, call) => {
+        const [registration, change] = [call.va(0), call.va(1)];
+        if (ntSuccess(nt.memory.readU32(statusAt(change)))) {
+          return tellOfProcessor(nt, ChangeState.addComplete, call.record, 'completed');
+        }
+        deregister(nt, registration);
+        nt.pool.freeKernel(change);
+        return nullVa;
+      },
+      completed: (nt, call) => {
         nt.pool.freeKernel(call.va(1));
         return call.va(0);
       },
@@ -101,11 +134,8 @@ export const keBroadcasts = ntExports('ntoskrnl.exe', {
     params: { CallbackHandle: PVOID },
     returns: 'VOID',
     body: (nt, { CallbackHandle }) => {
-      const found = nt.callbacks.find('processor', ({ subject }) => subject === CallbackHandle);
-      if (found === undefined) return unsupported('KeDeregisterProcessorChangeCallback of what is not registered');
-      nt.callbacks.remove(found.id);
-      nt.pool.freeKernel(CallbackHandle);
-      return undefined;
+      if (deregister(nt, CallbackHandle)) return undefined;
+      return unsupported('KeDeregisterProcessorChangeCallback of what is not registered');
     },
   }),
 });
