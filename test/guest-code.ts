@@ -102,7 +102,7 @@ export class GuestCode {
 
   /** Starts a new system thread at a label. Those that are started first run first. */
   start(label: string, process = this.nt.processor.systemProcess, priority = Math.max(15 - this.started++, 1)): Va {
-    const { kthread } = this.nt.scheduler.create(process, true, kernelHolder, priority);
+    const { kthread } = this.nt.scheduler.threads.create(process, true, kernelHolder, priority);
     this.nt.scheduler.start(kthread, this.at(label), []);
     return kthread;
   }

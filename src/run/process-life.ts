@@ -39,7 +39,7 @@ export class ProcessLife {
         return;
       case 'other-process': {
         const process = processor.addBystander();
-        const { kthread } = scheduler.create(process, false);
+        const { kthread } = scheduler.threads.create(process, false);
         this.life.callSystem(['PspInsertProcess', [process, kthread]]);
         return;
       }

@@ -83,8 +83,8 @@ export class WorkQueue {
     if (this.workers.value.some((worker, index) => states[index] === 'ready' && this.isFresh(worker))) return;
     let worker = this.workers.value[states.indexOf('idle')];
     if (worker === undefined) {
-      if (this.workers.value.length >= maximumWorkers || !scheduler.hasRoom) return;
-      worker = scheduler.create(this.nt.processor.systemProcess, true).kthread;
+      if (this.workers.value.length >= maximumWorkers || !scheduler.threads.hasRoom) return;
+      worker = scheduler.threads.create(this.nt.processor.systemProcess, true).kthread;
       this.workers.value = [...this.workers.value, worker];
     }
     this.setPriority(worker, this.queued.value[0]?.priority ?? normalPriority);

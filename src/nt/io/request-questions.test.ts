@@ -60,7 +60,7 @@ describe('who requests', () => {
     const { nt } = kernel;
     expect(kernel.call('IoGetRequestorProcess', irp)).toBe(nullVa);
     expect(kernel.call('IoGetRequestorProcessId', irp)).toBe(0);
-    const thread = nt.scheduler.create(nt.processor.requesterProcess, false);
+    const thread = nt.scheduler.threads.create(nt.processor.requesterProcess, false);
     IRP.Thread.set(nt.memory, irp, thread.kthread);
     expect(kernel.call('IoGetRequestorProcess', irp)).toBe(nt.processor.requesterProcess);
     expect(kernel.call('IoGetRequestorProcessId', irp)).toBe(nt.processor.processId(nt.processor.requesterProcess));

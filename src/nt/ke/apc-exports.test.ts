@@ -91,7 +91,7 @@ function prepare(thread: (code: GuestCode) => Va, kind: Kind = {}): GuestCode {
 
 /** A thread that is created before its code starts, so that its APC can be prepared. */
 function selfTargeted(label: string, kind: Kind = {}): GuestCode {
-  const code = prepare((made) => made.nt.scheduler.create(made.nt.processor.systemProcess, true).kthread, kind);
+  const code = prepare((made) => made.nt.scheduler.threads.create(made.nt.processor.systemProcess, true).kthread, kind);
   const thread = KAPC.Thread.get(code.nt.memory, code.at('apc'));
   code.nt.scheduler.start(thread, code.at(label), []);
   return code;

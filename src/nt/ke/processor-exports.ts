@@ -29,14 +29,18 @@ function isThisProcessor(nt: Nt, number: Va): boolean {
   return PROCESSOR_NUMBER.Group.get(memory, number) === 0 && PROCESSOR_NUMBER.Number.get(memory, number) === 0;
 }
 
+function bindCurrent({ scheduler }: Nt, mask: bigint): bigint {
+  return scheduler.threads.setSystemAffinity(scheduler.currentThread.kthread, mask);
+}
+
 /** The system affinity that was in force, 0 if none was; a mask without an active processor changes nothing. */
 function setAffinity(nt: Nt, mask: bigint): bigint {
-  return (mask & processorMask) === 0n ? 0n : nt.scheduler.setSystemAffinity(mask & processorMask);
+  return (mask & processorMask) === 0n ? 0n : bindCurrent(nt, mask & processorMask);
 }
 
 /** 0 is the thread's own affinity. */
 function revertAffinity(nt: Nt, mask: bigint): void {
-  if (mask === 0n) nt.scheduler.setSystemAffinity(0n);
+  if (mask === 0n) bindCurrent(nt, 0n);
   else setAffinity(nt, mask);
 }
 
@@ -137,7 +141,7 @@ export const keProcessors = ntExports(
       params: {},
       returns: 'VOID',
       body: (nt) => {
-        nt.scheduler.setSystemAffinity(0n);
+        bindCurrent(nt, 0n);
       },
     }),
     KeRevertToUserAffinityThreadEx: ntRoutine({

@@ -1,72 +1,56 @@
 /**
- * Threads. A thread that does not run is its saved registers; one that waits also has its wait. All of it is data, and
- * the order in which threads run follows from it alone.
+ * Which thread runs. A thread that does not run is its saved registers; one that waits also has its wait. All of it is
+ * data (`thread-table.ts`), and the order in which threads run follows from it alone.
  */
 import { assert } from '../../base/errors.ts';
-import type { StoreCell, StoreMap } from '../../base/store.ts';
+import type { StoreCell } from '../../base/store.ts';
 import { nullVa, type Va, vaAdd, vaInRange } from '../../base/va.ts';
 import { Gpr } from '../../engine/cpu/state.ts';
 import { AddressMap } from '../address-map.ts';
 import { BugCheck } from '../declare/bug-check.ts';
-import { Irql, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
-import { continueGuest, type Wait } from '../declare/outcome.ts';
+import { Irql } from '../declare/nt-routine.ts';
+import type { Wait } from '../declare/outcome.ts';
 import { kernelHolder } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_TIMEOUT } from '../ntstatus.ts';
 import { releaseObject } from '../ob/references.ts';
-import { DispatcherType, KPCR } from '../structures/ke.ts';
+import { KPCR } from '../structures/ke.ts';
 import { setIrql } from './irql.ts';
 import { ReadyQueue } from './ready-queue.ts';
 import { loadContext, saveContext } from './saved-context.ts';
-import {
-  delayedWorkPriority,
-  lowRealtimePriority,
-  normalPriority,
-  type Thread,
-  type ThreadState,
-  type ThreadWait,
-} from './thread.ts';
-import { cutStack, extendStack, freeStack, makeStack, stackPages } from './thread-stack.ts';
-
-const kthreadBytes = 0x900;
-const maximumThreads = 2048;
-/** Stack, KTHREAD, and something left for what the thread does. */
-const framesOfThread = stackPages + 16;
+import { delayedWorkPriority, lowRealtimePriority, type Thread, type ThreadState, type ThreadWait } from './thread.ts';
+import { freeStack } from './thread-stack.ts';
+import { ThreadTable } from './thread-table.ts';
 
 export class Scheduler {
   private readonly nt: Nt;
-  private readonly threads: StoreMap<number, Thread>;
+  readonly threads: ThreadTable;
   private readonly current: StoreCell<Va>;
   readonly ready: ReadyQueue;
-  private readonly nextId: StoreCell<number>;
   private readonly waitOrder: StoreCell<number>;
   private readonly idleThread: StoreCell<Va>;
   /** The first system thread: it loads, starts and unloads drivers. */
   private readonly systemThread_: StoreCell<Va>;
   /** The thread of the process that makes the requests. */
   private readonly requester_: StoreCell<Va>;
-  /** Processors to which a thread bound itself, where it did. */
-  private readonly systemAffinity: StoreMap<number, bigint>;
 
   constructor(nt: Nt) {
     this.nt = nt;
-    this.threads = nt.stores.map('ke/threads');
+    this.threads = new ThreadTable(nt);
     this.current = nt.stores.cell('ke/current-thread', nullVa);
     this.ready = new ReadyQueue(nt);
-    this.nextId = nt.stores.cell('ke/next-client-id', 4);
     this.waitOrder = nt.stores.cell('ke/wait-order', 0);
     this.idleThread = nt.stores.cell('ke/idle-thread', nullVa);
     this.systemThread_ = nt.stores.cell('ke/system-thread', nullVa);
     this.requester_ = nt.stores.cell('ke/requester', nullVa);
-    this.systemAffinity = nt.stores.map('ke/system-affinity');
   }
 
   boot(): void {
     const { systemProcess, requesterProcess } = this.nt.processor;
-    this.idleThread.value = this.create(systemProcess, true).kthread;
+    this.idleThread.value = this.threads.create(systemProcess, true).kthread;
     this.setEntry(this.idleThread.value, this.nt.entries.routineVa('KiIdleLoop'), []);
-    this.systemThread_.value = this.create(systemProcess, true, kernelHolder, delayedWorkPriority).kthread;
-    this.requester_.value = this.create(requesterProcess, false).kthread;
+    this.systemThread_.value = this.threads.create(systemProcess, true, kernelHolder, delayedWorkPriority).kthread;
+    this.requester_.value = this.threads.create(requesterProcess, false).kthread;
     this.setCurrent(nullVa);
     const { user, systemProcessUser } = AddressMap;
     this.nt.memory.hidesUserPage = (va) => {
@@ -104,91 +88,22 @@ export class Scheduler {
   }
 
   thread(kthread: Va): Thread {
-    const thread = this.threads.get(kthread);
-    assert(thread, 'a thread is looked up by its KTHREAD');
-    return thread;
-  }
-
-  findThread(kthread: Va): Thread | undefined {
     return this.threads.get(kthread);
   }
 
+  findThread(kthread: Va): Thread | undefined {
+    return this.threads.find(kthread);
+  }
+
   all(): IterableIterator<Thread> {
-    return this.threads.values();
+    return this.threads.all();
   }
 
   update(kthread: Va, change: Partial<Thread>): void {
-    this.threads.set(kthread, { ...this.thread(kthread), ...change });
+    this.threads.update(kthread, change);
   }
 
-  // ---- creation and end
-
-  /** Whether another thread can be created: there are addresses and memory for its stack. */
-  get hasRoom(): boolean {
-    return this.threads.size < maximumThreads && this.nt.memory.freeFrameCount >= framesOfThread;
-  }
-
-  /** A thread that is idle until {@link start} gives it a routine. */
-  create(process: Va, isSystem: boolean, creator = kernelHolder, priority = normalPriority): Thread {
-    const { nt } = this;
-    const kthread = nt.pool.allocateKernel(kthreadBytes, 'Thre');
-    const id = this.nextId.value;
-    this.nextId.value = id + 4;
-    nt.dispatcher.initialise(kthread, DispatcherType.Thread, 6, 0);
-    const thread: Thread = {
-      kthread,
-      id,
-      process,
-      isSystem,
-      creator,
-      ...makeStack(nt),
-      state: 'idle',
-      context: undefined,
-      wait: undefined,
-      kernelApcDisable: 0,
-      specialApcDisable: 0,
-      priority,
-      basePriority: priority,
-      result: 0,
-      exitStatus: 0,
-      isAwakeForApcs: false,
-      next: undefined,
-    };
-    this.threads.set(kthread, thread);
-    nt.objects.create(kthread, 'Thread', undefined);
-    return thread;
-  }
-
-  /** Sees to it that the running thread has so many bytes of stack; false if memory is short. */
-  growStack(bytes: number): boolean {
-    const { kthread, stackBase, stackLimit } = this.currentThread;
-    const limit = extendStack(this.nt, { stackBase, stackLimit }, vaAdd(this.nt.cpu.state.gprVa(Gpr.Rsp), -bytes));
-    if (limit !== undefined) this.update(kthread, { stackLimit: limit });
-    return limit !== undefined;
-  }
-
-  /** Back to where the stack ended before. */
-  shrinkStack(limit: Va): void {
-    const { kthread, stackLimit } = this.currentThread;
-    cutStack(this.nt, stackLimit, limit);
-    this.update(kthread, { stackLimit: limit });
-  }
-
-  /** A thread that ended and has no references left. */
-  forget(kthread: Va): void {
-    this.threads.delete(kthread);
-    this.systemAffinity.delete(kthread);
-    this.nt.pool.freeKernel(kthread);
-  }
-
-  /** Binds the running thread to processors, or to none in particular (0); the binding before. */
-  setSystemAffinity(mask: bigint): bigint {
-    const { kthread } = this.currentThread;
-    const before = this.systemAffinity.get(kthread) ?? 0n;
-    if (mask === 0n) this.systemAffinity.delete(kthread);
-    else this.systemAffinity.set(kthread, mask);
-    return before;
-  }
+  // ---- beginning and end of what a thread runs
 
   /** Gives an idle thread a routine to run; when it returns, the thread is idle again and `result` has RAX. */
   start(kthread: Va, routine: Va, args: readonly (number | bigint)[]): void {
@@ -411,7 +326,7 @@ export class Scheduler {
 
   /** An object was signalled: wakes those whose wait it ends, longest wait first, with a boost of `increment`. */
   wakeWaiters(object: Va, increment = 0): void {
-    const waiting = [...this.threads.values()]
+    const waiting = [...this.threads.all()]
       .filter((thread) => thread.state === 'waiting' && thread.wait?.objects.includes(object))
       .sort((a, b) => (a.wait?.order ?? 0) - (b.wait?.order ?? 0));
     for (const thread of waiting) {
@@ -442,7 +357,7 @@ export class Scheduler {
   /** Interrupt time at which the next wait times out; infinity if none does. */
   nextWaitDue(): number {
     let due = Number.POSITIVE_INFINITY;
-    for (const { wait, state } of this.threads.values()) {
+    for (const { wait, state } of this.threads.all()) {
       if (state === 'waiting' && wait?.dueTime !== undefined && wait.dueTime < due) due = wait.dueTime;
     }
     return due;
@@ -450,7 +365,7 @@ export class Scheduler {
 
   private expireWaits(): void {
     const now = this.nt.clock.interruptTime;
-    for (const thread of [...this.threads.values()]) {
+    for (const thread of [...this.threads.all()]) {
       const { wait } = thread;
       if (thread.state !== 'waiting' || wait?.dueTime === undefined || wait.dueTime > now) continue;
       // A delay (no objects) ends with success.
@@ -458,30 +373,3 @@ export class Scheduler {
     }
   }
 }
-
-/** Where threads begin and end. */
-export const keThreadInternals = ntInternals({
-  KiThreadStartup: ntRoutine({
-    doc: "below every thread's first routine",
-    irql: ['PASSIVE', 'PASSIVE'],
-    params: {},
-    returns: 'VOID',
-    body: () => continueGuest,
-    resume: {
-      returned: (nt, call) => {
-        nt.scheduler.routineReturned(call.resultVa);
-        return continueGuest;
-      },
-    },
-  }),
-  KiIdleLoop: ntRoutine({
-    doc: 'what the processor runs while every thread waits',
-    irql: ['PASSIVE', 'PASSIVE'],
-    params: {},
-    returns: 'VOID',
-    body: (nt) => {
-      nt.scheduler.leaveIdle();
-      return continueGuest;
-    },
-  }),
-});

@@ -6,6 +6,7 @@ import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { BOOLEAN, PVOID, SIZE_T, ULONG64 } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_INVALID_PARAMETER_3, STATUS_NO_MEMORY, STATUS_SUCCESS } from '../ntstatus.ts';
+import { growStack, shrinkStack } from './thread-stack.ts';
 
 /** ntddk.h: MAXIMUM_EXPANSION_SIZE */
 const maximumExpansion = 0x1_1800;
@@ -13,12 +14,12 @@ const maximumExpansion = 0x1_1800;
 function callOut(nt: Nt, routine: number, parameter: bigint, bytes: number): Outcome {
   if (bytes > maximumExpansion) return STATUS_INVALID_PARAMETER_3;
   const before = nt.scheduler.currentThread.stackLimit;
-  if (!nt.scheduler.growStack(bytes)) return STATUS_NO_MEMORY;
+  if (!growStack(nt, bytes)) return STATUS_NO_MEMORY;
   return callGuest(routine as never, [parameter], 'calloutReturned', [before]);
 }
 
 function calloutReturned(nt: Nt, call: ResumedCall): Outcome {
-  nt.scheduler.shrinkStack(call.va(0));
+  shrinkStack(nt, call.va(0));
   return STATUS_SUCCESS;
 }
 

@@ -1,6 +1,7 @@
 /** Kernel stacks: garbage at first, with room below to grow into and a page that is never mapped. */
 import { assert } from '../../base/errors.ts';
 import { type Va, vaAdd } from '../../base/va.ts';
+import { Gpr } from '../../engine/cpu/state.ts';
 import { Access, pageSize } from '../../engine/memory/layout.ts';
 import { AddressMap } from '../address-map.ts';
 import { BugCheck } from '../declare/bug-check.ts';
@@ -33,13 +34,28 @@ export function freeStack(nt: Nt, stackBase: Va): void {
 }
 
 /** Makes the stack reach down to `low`; its new limit, or undefined if memory is short or there are no addresses. */
-export function extendStack(nt: Nt, { stackBase, stackLimit }: Stack, low: Va): Va | undefined {
+function extendStack(nt: Nt, { stackBase, stackLimit }: Stack, low: Va): Va | undefined {
   const limit = Math.min(stackLimit, Math.floor(low / pageSize) * pageSize) as Va;
   if (limit < stackBase - (stackPages + expansionPages) * pageSize) return undefined;
   return mapStack(nt, limit, stackLimit) ? limit : undefined;
 }
 
-export function cutStack(nt: Nt, from: Va, to: Va): void {
+/** Sees to it that the running thread has so many bytes of stack; false if memory is short. */
+export function growStack(nt: Nt, bytes: number): boolean {
+  const { kthread, stackBase, stackLimit } = nt.scheduler.currentThread;
+  const limit = extendStack(nt, { stackBase, stackLimit }, vaAdd(nt.cpu.state.gprVa(Gpr.Rsp), -bytes));
+  if (limit !== undefined) nt.scheduler.update(kthread, { stackLimit: limit });
+  return limit !== undefined;
+}
+
+/** Back to where the running thread's stack ended before. */
+export function shrinkStack(nt: Nt, limit: Va): void {
+  const { kthread, stackLimit } = nt.scheduler.currentThread;
+  cutStack(nt, stackLimit, limit);
+  nt.scheduler.update(kthread, { stackLimit: limit });
+}
+
+function cutStack(nt: Nt, from: Va, to: Va): void {
   for (let page = from; page < to; page = vaAdd(page, pageSize)) {
     const frame = nt.memory.unmapPage(page);
     if (frame !== undefined) nt.addressSpace.frames.release(frame);

@@ -48,7 +48,7 @@ export function releaseObjectLater(nt: Nt, body: Va): number {
 function deleteBody(nt: Nt, body: Va, type: ObjectType): void {
   if (type === 'Event' || type === 'Callback' || type === 'Directory' || type === 'SymbolicLink')
     nt.pool.freeKernel(body);
-  else if (type === 'Thread') nt.scheduler.forget(body);
+  else if (type === 'Thread') nt.scheduler.threads.forget(body);
   else if (type === 'Key') nt.registry.freeBody(body);
   else if (type === 'Device') nt.io.devices.freeBody(body);
   else if (type === 'Section') nt.sections.freeBody(body);

@@ -47,7 +47,7 @@ describe('other threads and processes', () => {
     const { nt } = kernel;
     const { requesterProcess, systemProcess } = nt.processor;
     const process = isSystem ? systemProcess : requesterProcess;
-    const { kthread } = nt.scheduler.create(process, isSystem);
+    const { kthread } = nt.scheduler.threads.create(process, isSystem);
     expect(kernel.call('IoThreadToProcess', kthread)).toBe(process);
     expect(kernel.call('PsGetThreadProcess', kthread)).toBe(process);
     expect(kernel.call('PsGetThreadProcessId', kthread)).toBe(kernel.call('PsGetProcessId', process));

@@ -47,10 +47,10 @@ function createSystemThread(nt: Nt, request: ThreadRequest, holder: Holder): num
   const { memory, scheduler, objects } = nt;
   const { status, process } = processOfHandle(nt, request.ProcessHandle);
   if (status !== STATUS_SUCCESS) return status;
-  if (!scheduler.hasRoom) return STATUS_INSUFFICIENT_RESOURCES;
+  if (!scheduler.threads.hasRoom) return STATUS_INSUFFICIENT_RESOURCES;
   const attributes =
     request.ObjectAttributes === nullVa ? 0 : OBJECT_ATTRIBUTES.Attributes.get(memory, request.ObjectAttributes);
-  const { kthread, id } = scheduler.create(process, true, holder);
+  const { kthread, id } = scheduler.threads.create(process, true, holder);
   const isKernelHandle = (attributes & objKernelHandle) !== 0;
   const handle = objects.createHandle(kthread, request.DesiredAccess, isKernelHandle, holder);
   memory.writeU64(request.ThreadHandle, BigInt.asUintN(64, BigInt(handle)));
