@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { GuestCode } from '../../../test/guest-code.ts';
 import { KernelCaller } from '../../../test/kernel-caller.ts';
 import { nullVa, type Va } from '../../base/va.ts';
+import { kernelHolder } from '../mm/holder.ts';
 import { TARGET_DEVICE_CUSTOM_NOTIFICATION } from '../structures/pnp.ts';
 
 const invalidParameter = 0xc000_000d;
@@ -97,5 +98,88 @@ describe.each(['IoReportTargetDeviceChange', 'IoReportTargetDeviceChangeAsynchro
       // The call does not come back.
     }
     expect(code.bugCheck?.[0]).toBe(0xca);
+  });
+});
+
+describe('the removal of a device', () => {
+  const [query, cancelled, complete] = [0x06, 0x07, 0x08];
+  let code: GuestCode;
+  let pdo: Va;
+
+  /** Each logs the first byte of the event, and its own number. */
+  const source = ['agrees', 'refuses']
+    .map(
+      (name) => `
+      ${name}: enter
+        mov rbx, rdx
+        movzx rax, byte ptr [rcx+4]
+        log rax
+        log rbx
+        mov eax, ${name === 'agrees' ? '0' : '0xc0000001'}
+        leave`,
+    )
+    .join('')
+    .concat(`
+      leaves: enter
+        mov rbx, rdx
+        mov rax, entry
+        mov rcx, [rax]
+        call IoUnregisterPlugPlayNotification(rcx)
+        log rbx
+        xor eax, eax
+        leave`);
+
+  const register = (routine: string, number: number): Va =>
+    code.nt.io.notifications.register({
+      ...kernelHolder,
+      category: 'target',
+      guid: '',
+      pdo,
+      file: nullVa,
+      driverObject,
+      routine: code.at(routine),
+      context: BigInt(number),
+    });
+  let driverObject: Va;
+  const tell = (event: number): number => code.call('PnpNotifyTargetDeviceChange', event - query, pdo) >>> 0;
+
+  beforeEach(() => {
+    code = new GuestCode(source, ['entry']);
+    pdo = code.nt.io.pnp.create([]);
+    const image = code.nt.images.byIndex(1);
+    if (image === undefined) throw new Error('the kernel has an image');
+    driverObject = code.nt.io.drivers.create(image, 'caller').driverObject;
+  });
+
+  it('that one refuses is taken back with those who were asked, and with nobody else', () => {
+    for (const [index, routine] of ['agrees', 'refuses', 'agrees'].entries()) register(routine, index + 1);
+    expect(tell(query)).toBe(0xc000_0001);
+    expect(code.logged).toEqual([query, 1, query, 2]);
+    expect(tell(cancelled)).toBe(0);
+    expect(code.logged.slice(4)).toEqual([cancelled, 1, cancelled, 2]);
+    tell(cancelled);
+    expect(code.logged).toHaveLength(8);
+    tell(complete);
+    expect(code.logged.slice(8)).toEqual([complete, 1, complete, 2, complete, 3]);
+  });
+
+  it('that all agree to is taken back with all who are still registered', () => {
+    const first = register('agrees', 1);
+    register('agrees', 2);
+    expect(tell(query)).toBe(0);
+    register('agrees', 3);
+    code.nt.io.notifications.unregister(first);
+    tell(cancelled);
+    expect(code.logged.slice(4)).toEqual([cancelled, 2]);
+  });
+
+  it('may end the registration of whoever hears of it', () => {
+    code.nt.memory.writeVa(code.at('entry'), register('leaves', 1));
+    register('agrees', 2);
+    expect(tell(query)).toBe(0);
+    expect(code.logged).toEqual([1, query, 2]);
+    expect([...code.nt.io.notifications.all()]).toHaveLength(1);
+    tell(complete);
+    expect(code.logged.slice(3)).toEqual([complete, 2]);
   });
 });

@@ -26,7 +26,7 @@ import {
   PnpMinor,
   TARGET_DEVICE_CUSTOM_NOTIFICATION,
 } from '../structures/pnp.ts';
-import { interfaceNotification, isSystemEvent, removalNotification } from './notification-data.ts';
+import { interfaceNotification, isSystemEvent, removalNotification, targetEventNumber } from './notification-data.ts';
 import type { NotificationCategory } from './notifications.ts';
 import { takeRelations } from './relations.ts';
 import { makeStackRequest, sendStackRequest, stackRequestResume } from './stack-requests.ts';
@@ -51,6 +51,7 @@ function tellNext(nt: Nt, block: Va, status: number, entries: readonly number[])
     if (registered === undefined) continue;
     if (registered.category === 'target') {
       TARGET_DEVICE_CUSTOM_NOTIFICATION.FileObject.set(nt.memory, block, registered.file);
+      if (isQueryRemove(nt, block)) nt.io.notifications.noteAsked(registered);
     }
     const record = [block, status, registered.driverObject, registered.routine, ...entries.slice(index + 1)];
     return callGuest(registered.routine, [block, registered.context], 'told', record);
@@ -255,7 +256,10 @@ export const pnpNotificationInternals = ntInternals({
     params: { Event: ULONG, PhysicalDeviceObject: PVOID },
     returns: 'NTSTATUS',
     body: (nt, { Event, PhysicalDeviceObject }) => {
-      const entries = nt.io.notifications.ofDevice(PhysicalDeviceObject);
+      const { notifications } = nt.io;
+      const asked = notifications.takeAsked(PhysicalDeviceObject);
+      const isCancelled = Event === targetEventNumber('removeCancelled');
+      const entries = isCancelled ? asked : notifications.ofDevice(PhysicalDeviceObject);
       if (entries.length === 0) return STATUS_SUCCESS;
       return tellNext(nt, removalNotification(nt, Event), STATUS_SUCCESS, entries);
     },

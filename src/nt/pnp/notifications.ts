@@ -30,10 +30,13 @@ const entryBytes = 0x40;
 export class PnpNotifications {
   private readonly nt: Nt;
   private readonly entries: StoreMap<number, PnpNotification>;
+  /** Who was asked whether a device may go, by PDO: only they hear that it stays. */
+  private readonly asked: StoreMap<number, readonly Va[]>;
 
   constructor(nt: Nt) {
     this.nt = nt;
     this.entries = nt.stores.map('pnp/notifications');
+    this.asked = nt.stores.map('pnp/notifications-asked');
   }
 
   all(): IterableIterator<PnpNotification> {
@@ -84,6 +87,18 @@ export class PnpNotifications {
 
   ofDevice(pdo: Va): Va[] {
     return pdo === nullVa ? [] : this.entriesThat((one) => one.category === 'target' && one.pdo === pdo);
+  }
+
+  /** The registrant hears a question about the removal of its device. */
+  noteAsked({ pdo, entry }: PnpNotification): void {
+    this.asked.set(pdo, [...(this.asked.get(pdo) ?? []), entry]);
+  }
+
+  /** Those who were asked, once: the question is answered. */
+  takeAsked(pdo: Va): readonly Va[] {
+    const entries = this.asked.get(pdo) ?? [];
+    this.asked.delete(pdo);
+    return entries;
   }
 
   private entriesThat(fits: (one: PnpNotification) => boolean): Va[] {
