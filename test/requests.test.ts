@@ -96,7 +96,7 @@ describe('a synchronous request that nothing ends', () => {
     const report = run(forget, 'close');
     expect(report.verdict).toBe('incomplete');
     expect(report.reasons.join()).toContain(
-      `'${forget}' (IRP_MJ_DEVICE_CONTROL, control code 0x222410, whose dispatch routine returned 0x00000000 without completing it)`,
+      `'${forget}' (IRP_MJ_DEVICE_CONTROL, control code 0x222410, whose dispatch routine returned 0x00000000 STATUS_SUCCESS without completing it)`,
     );
     expect(report.scenario.steps[1]).toMatchObject({ status: '0x00000000', isNeverCompleted: true });
   });

@@ -3,13 +3,8 @@ import { assert } from '../base/errors.ts';
 import { nullVa, type Va } from '../base/va.ts';
 import type { Driver } from '../nt/io/driver-objects.ts';
 import type { Nt } from '../nt/nt.ts';
-import {
-  ntSuccess,
-  STATUS_INVALID_DEVICE_REQUEST,
-  STATUS_NOT_FOUND,
-  STATUS_SUCCESS,
-  statusText,
-} from '../nt/ntstatus.ts';
+import { ntSuccess, STATUS_INVALID_DEVICE_REQUEST, STATUS_NOT_FOUND, STATUS_SUCCESS } from '../nt/ntstatus.ts';
+import { statusWithName } from '../nt/status-name.ts';
 import { DRIVER_OBJECT } from '../nt/structures/io.ts';
 import type { LifeRecord } from './life-record.ts';
 import type { Act } from './life-state.ts';
@@ -76,7 +71,7 @@ export class DriverActs {
   loaded(place: number, status: number): void {
     const driver = this.at(place);
     if (driver.isLibrary && !ntSuccess(status)) {
-      this.life.addReason(`DllInitialize of ${driver.image.fileName} failed with ${statusText(status)}`);
+      this.life.addReason(`DllInitialize of ${driver.image.fileName} failed with ${statusWithName(status)}`);
     }
     this.noteDevices(driver);
     this.life.next();
@@ -178,7 +173,7 @@ export class DriverActs {
   unloaded(place: number, status: number): void {
     const driver = this.at(place);
     if (driver.isLibrary && driver.isVerified && !ntSuccess(status)) {
-      this.life.addReason(`${driver.image.fileName} was not unloaded: DllUnload answered ${statusText(status)}`);
+      this.life.addReason(`${driver.image.fileName} was not unloaded: DllUnload answered ${statusWithName(status)}`);
     }
     this.life.next();
   }
@@ -252,6 +247,6 @@ export class DriverActs {
 
   departed(status: number): void {
     if (ntSuccess(status)) this.life.next();
-    else this.life.giveUp(`the device was not removed: its removal was refused with ${statusText(status)}`);
+    else this.life.giveUp(`the device was not removed: its removal was refused with ${statusWithName(status)}`);
   }
 }

@@ -36,13 +36,15 @@ describe('a plug-and-play driver', () => {
   it('is unloaded when its device does not start, and nothing more is done', () => {
     const report = withoutTag('clean-beacon', 'BPos');
     expect(report).toMatchObject({ verdict: 'incomplete', leaks: [], bugCheck: null, scenario: { steps: [] } });
-    expect(report.reasons).toEqual(['the device was not started: IRP_MN_START_DEVICE failed with 0xC000009A']);
+    expect(report.reasons).toEqual([
+      'the device was not started: IRP_MN_START_DEVICE failed with 0xC000009A STATUS_INSUFFICIENT_RESOURCES',
+    ]);
   });
 
   it('is unloaded when its AddDevice fails', () => {
     const report = withoutTag('clean-beacon', 'Strg');
     expect(report).toMatchObject({ verdict: 'incomplete', leaks: [], bugCheck: null, scenario: { steps: [] } });
-    expect(report.reasons).toEqual(['the device was not started: AddDevice failed with 0xC0000017']);
+    expect(report.reasons).toEqual(['the device was not started: AddDevice failed with 0xC0000017 STATUS_NO_MEMORY']);
   });
 
   it.each([2, 3, 4, 5, 6])('is clean whenever the bus answers: seed %i', (seed) => {

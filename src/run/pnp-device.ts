@@ -1,10 +1,10 @@
 /** The plug-and-play device in a life: which routine of the kernel carries out what a step asks for. */
 import { nullVa, type Va } from '../base/va.ts';
 import type { Nt } from '../nt/nt.ts';
-import { statusText } from '../nt/ntstatus.ts';
 import { type PnpAction, pnpActionNumber } from '../nt/pnp/device-actions.ts';
 import type { PnpDevice } from '../nt/pnp/plug-and-play.ts';
 import { interruptsOf } from '../nt/pnp/resources.ts';
+import { statusWithName } from '../nt/status-name.ts';
 import { SystemPower } from '../nt/structures/power.ts';
 import type { LoadedDriver } from './loaded-driver.ts';
 import type { DeviceVerb } from './scenario/step.ts';
@@ -106,7 +106,7 @@ export class PnpDeviceOfLife {
     const { device } = this;
     if (device?.failure === undefined || device.isRestartRefused === true) return undefined;
     const { what, status } = device.failure;
-    return `the device was not started: ${what} failed with ${statusText(status)}`;
+    return `the device was not started: ${what} failed with ${statusWithName(status)}`;
   }
 
   /** Whether a driver's device stands on the stack of a device that is gone. */

@@ -1,6 +1,7 @@
 /** Why a life could not go on, in words. */
 import type { RunResult } from '../nt/nt.ts';
-import { STATUS_PENDING, statusText } from '../nt/ntstatus.ts';
+import { STATUS_PENDING } from '../nt/ntstatus.ts';
+import { statusWithName } from '../nt/status-name.ts';
 import type { Act, LifeState, SentRequest } from './life-state.ts';
 
 const nameOfAct: Readonly<Record<string, string>> = {
@@ -46,6 +47,6 @@ function pendingText({ what, returned }: SentRequest, step: string): string {
       ? ', whose dispatch routine holds its thread'
       : returned === STATUS_PENDING
         ? ''
-        : `, whose dispatch routine returned ${statusText(returned)} without completing it`;
+        : `, whose dispatch routine returned ${statusWithName(returned)} without completing it`;
   return `'${step}' (${what}${how})`;
 }

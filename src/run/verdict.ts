@@ -1,5 +1,6 @@
 /** When a run may be called clean, and what keeps it from it. */
-import { ntSuccess, statusText } from '../nt/ntstatus.ts';
+import { ntSuccess } from '../nt/ntstatus.ts';
+import { statusWithName } from '../nt/status-name.ts';
 import type { LoadedDriver } from './loaded-driver.ts';
 import type { Machine } from './machine.ts';
 import type { Leak, Site, UnsupportedUse, Verdict, Violation } from './report/report.ts';
@@ -60,7 +61,7 @@ function reasonsOfDriver(machine: Machine, driver: LoadedDriver): string[] {
   if (object?.entryStatus === undefined) return hasReasons ? [] : [`DriverEntry${of} did not return`];
   if (!ntSuccess(object.entryStatus)) {
     const rest = isAlone ? 'nothing else of the driver was run' : 'nothing else of it was run';
-    return [`DriverEntry${of} failed with ${statusText(object.entryStatus)}, so ${rest}`];
+    return [`DriverEntry${of} failed with ${statusWithName(object.entryStatus)}, so ${rest}`];
   }
   if (!isVerified || !life.state.isOver || hasReasons) return [];
   const reasons: string[] = [];

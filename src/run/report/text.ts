@@ -1,5 +1,6 @@
 /** The report as text: verdict first, then the reasons, what was found and where, and the counters. */
-import * as ntstatus from '../../nt/ntstatus.ts';
+import { ntSuccess } from '../../nt/ntstatus.ts';
+import { statusName } from '../../nt/status-name.ts';
 import { bugCheckLines } from './bug-check-arguments.ts';
 import { printable } from './printable.ts';
 import type {
@@ -33,6 +34,10 @@ export const plainStyle: TextStyle = {
 const mostFrames = 32;
 /** Characters of a step, which may send much data. */
 const mostStepCharacters = 70;
+/** Of more steps than that (a tour's) the first and the last are shown, and those in which a leak began. The JSON report has them all. */
+const mostSteps = 60;
+const firstSteps = 12;
+const lastSteps = 4;
 /** Further steps of a leak that are named. */
 const mostLeakSteps = 12;
 /** Lines of debug output, likewise. */
@@ -225,17 +230,27 @@ function threadSection({ threads }: Report, style: TextStyle): string[] {
   return lines;
 }
 
-function stepSection({ scenario }: Report, style: TextStyle): string[] {
-  if (scenario.steps.length === 0) return [];
-  const digits = String(scenario.steps.length).length;
-  const texts = scenario.steps.map(
-    ({ step }, index) => `${String(index + 1).padStart(digits)}  ${clipped(printable(step))}`,
-  );
-  const width = Math.max(...texts.map((text) => text.length));
-  return [
-    style.strong('Steps'),
-    ...scenario.steps.map((step, index) => `  ${(texts[index] as string).padEnd(width)}  ${stepResult(step)}`),
-  ];
+function stepSection({ scenario, leaks }: Report, style: TextStyle): string[] {
+  const { steps } = scenario;
+  if (steps.length === 0) return [];
+  const digits = String(steps.length).length;
+  const named = new Set(leaks.map((leak) => leak.steps[0]?.step));
+  const isShown = ({ isNeverCompleted }: StepReport, index: number): boolean =>
+    steps.length <= mostSteps ||
+    index < firstSteps ||
+    index >= steps.length - lastSteps ||
+    isNeverCompleted === true ||
+    named.has(index + 1);
+  const shown = steps.map((step, index) => ({ step, index })).filter(({ step, index }) => isShown(step, index));
+  const textOf = ({ step, index }: (typeof shown)[number]): string =>
+    `${String(index + 1).padStart(digits)}  ${clipped(printable(step.step))}`;
+  const width = Math.max(...shown.map((one) => textOf(one).length));
+  const lines = shown.flatMap((one, place) => {
+    const left = one.index - 1 - (shown[place - 1]?.index ?? -1);
+    const gap = left === 0 ? [] : [style.faint(`  ${' '.repeat(digits)}  … ${plural(left, 'step')}`)];
+    return [...gap, `  ${textOf(one).padEnd(width)}  ${stepResult(one.step)}`];
+  });
+  return [style.strong('Steps'), ...lines];
 }
 
 function stepResult({ status, information, output, isNeverCompleted }: StepReport): string {
@@ -325,20 +340,13 @@ function stackLines(stack: readonly Site[], indent: string, style: TextStyle): s
 
 // ---- words
 
-/** Name of each status by its value. Of two names (SUCCESS, WAIT_0) the alphabetically first one stays. */
-const statusNames: ReadonlyMap<number, string> = new Map(
-  Object.entries(ntstatus)
-    .flatMap(([name, value]) => (typeof value === 'number' ? [[value, name] as const] : []))
-    .reverse(),
-);
-
 function statusWithName(status: string): string {
-  const name = statusNames.get(Number(status));
+  const name = statusName(Number(status));
   return name === undefined ? status : `${status} ${name}`;
 }
 
 function isSuccess(status: string): boolean {
-  return ntstatus.ntSuccess(Number(status));
+  return ntSuccess(Number(status));
 }
 
 function clipped(text: string): string {
