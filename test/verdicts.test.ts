@@ -34,23 +34,28 @@ const left: Readonly<Record<string, readonly string[]>> = {
   'leak-bug-check-callback': ['callback 1'],
   'leak-pnp-notification': ['callback 1'],
   'leak-timer': ['timer 1'],
+  'leak-handle-in-system': ['handle 1'],
+  'leak-device-reference': ['device 1', 'reference 1'],
+  'leak-file-reference': ['reference 1'],
   'leak-queue': ['pool 1', 'pool 1', 'pool 1'],
 };
 const counted = ['pool', 'mdl', 'irp', 'workitem', 'string'];
 /** Verdicts that are not said of what the name tells. */
 const reasons: Readonly<Record<string, RegExp>> = {
   'leak-pnp-notification': /somebody refers to the driver object/,
+  'leak-device-reference': /somebody refers to a device object of the driver that was deleted/,
+  'leak-file-reference': /verdicts.sys holds a reference to a file that is open on/,
   'entry-fails-clean': /^DriverEntry failed with 0xC0000182/,
 };
 
 function run(name: string, seed: number): Report {
   const isEntry = name.startsWith('entry-');
-  const isPending = ['leak-in-cancel', 'clean-in-cancel', 'clean-inverted'].includes(name);
+  const isPending = /-in-cancel$|-inverted$|-queue-/.test(name);
   const input = Buffer.from(name).toString('hex');
   const steps = [
     'open \\\\.\\Verdicts',
     `ioctl 0x222000 in=${input} out=16${isPending ? ' async' : ''}`,
-    ...(name.endsWith('-in-cancel') ? ['cancel'] : []),
+    ...(/-in-cancel$|-queue-cancelled$/.test(name) ? ['cancel'] : []),
     'close',
   ];
   return verify({

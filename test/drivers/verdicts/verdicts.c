@@ -996,6 +996,163 @@ static NTSTATUS LeakQueue(PIRP irp) { (void)irp; return Queues(FALSE); }
 
 static NTSTATUS CleanQueue(PIRP irp) { (void)irp; return Queues(TRUE); }
 
+/* ---- whose handle it is */
+
+static NTSTATUS MakeEvent(ULONG flags)
+{
+    HANDLE handle;
+    OBJECT_ATTRIBUTES attributes;
+    InitializeObjectAttributes(&attributes, NULL, flags, NULL, NULL);
+    return ZwCreateEvent(&handle, EVENT_ALL_ACCESS, &attributes, NotificationEvent, FALSE);
+}
+
+/* A handle of the process that made the request goes with it. */
+static NTSTATUS CleanUserHandle(PIRP irp) { (void)irp; return MakeEvent(0); }
+
+static VOID NTAPI HandleInSystem(PVOID context)
+{
+    MakeEvent(0);
+    KeSetEvent(context, 0, FALSE);
+}
+
+/* The process of a worker does not end. */
+static NTSTATUS LeakHandleInSystem(PIRP irp)
+{
+    static WORK_QUEUE_ITEM item;
+    (void)irp;
+    KeInitializeEvent(&Done, NotificationEvent, FALSE);
+    OnUnload = AwaitDone;
+    ExInitializeWorkItem(&item, HandleInSystem, &Done);
+    ExQueueWorkItem(&item, DelayedWorkQueue);
+    return STATUS_SUCCESS;
+}
+
+/* Keeps the device, and so the driver. */
+static NTSTATUS LeakDeviceReference(PIRP irp) { (void)irp; ObReferenceObject(Device); return STATUS_SUCCESS; }
+
+static NTSTATUS CleanCountedDevice(PIRP irp)
+{
+    PFILE_OBJECT file;
+    PDEVICE_OBJECT device;
+    NTSTATUS status = IoGetDeviceObjectPointer(&TargetName, FILE_READ_DATA, &file, &device);
+    (void)irp;
+    if (!NT_SUCCESS(status)) return status;
+    ObReferenceObject(device);
+    ObDereferenceObject(file);
+    device = IoGetAttachedDeviceReference(device);
+    ObDereferenceObject(device);
+    ObDereferenceObject(device);
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS LeakFileReference(PIRP irp)
+{
+    PFILE_OBJECT file;
+    PDEVICE_OBJECT device;
+    (void)irp;
+    return IoGetDeviceObjectPointer(&TargetName, FILE_READ_DATA, &file, &device);
+}
+
+/* ---- termination handlers */
+
+static NOINLINE VOID Unwound(BOOLEAN frees)
+{
+    PVOID volatile block = Block(NonPagedPoolNx, 61);
+    __try {
+        ExRaiseStatus(STATUS_INVALID_PARAMETER);
+    } __finally {
+        if (frees) ExFreePoolWithTag(block, TAG);
+    }
+}
+
+static NTSTATUS Unwinding(BOOLEAN frees)
+{
+    __try {
+        Unwound(frees);
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        return STATUS_SUCCESS;
+    }
+    return STATUS_UNSUCCESSFUL;
+}
+
+static NTSTATUS LeakUnwinding(PIRP irp) { (void)irp; return Unwinding(FALSE); }
+
+static NTSTATUS CleanUnwinding(PIRP irp) { (void)irp; return Unwinding(TRUE); }
+
+/* ---- cancel-safe queues */
+
+static IO_CSQ Csq;
+static LIST_ENTRY CsqList = {&CsqList, &CsqList};
+static BOOLEAN CsqForgets;
+
+static VOID NTAPI CsqInsert(PIO_CSQ csq, PIRP irp) { (void)csq; InsertTailList(&CsqList, &irp->Tail.Overlay.ListEntry); }
+
+static VOID NTAPI CsqRemove(PIO_CSQ csq, PIRP irp) { (void)csq; RemoveEntryList(&irp->Tail.Overlay.ListEntry); }
+
+static PIRP NTAPI CsqPeek(PIO_CSQ csq, PIRP irp, PVOID context)
+{
+    PLIST_ENTRY next = irp ? irp->Tail.Overlay.ListEntry.Flink : CsqList.Flink;
+    (void)csq, (void)context;
+    return next == &CsqList ? NULL : CONTAINING_RECORD(next, IRP, Tail.Overlay.ListEntry);
+}
+
+static VOID NTAPI CsqLock(PIO_CSQ csq, PKIRQL irql) { (void)csq; KeAcquireSpinLock(&Lock, irql); }
+
+static VOID NTAPI CsqUnlock(PIO_CSQ csq, KIRQL irql) { (void)csq; KeReleaseSpinLock(&Lock, irql); }
+
+static VOID NTAPI CsqCancelled(PIO_CSQ csq, PIRP irp)
+{
+    (void)csq;
+    if (!CsqForgets) ExFreePoolWithTag(irp->Tail.Overlay.DriverContext[0], TAG);
+    Complete(irp, STATUS_CANCELLED);
+}
+
+static VOID CsqFlush(VOID)
+{
+    PIRP irp;
+    while ((irp = IoCsqRemoveNextIrp(&Csq, NULL)) != NULL) CsqCancelled(&Csq, irp);
+}
+
+static NTSTATUS CsqPend(PIRP irp)
+{
+    IoCsqInitialize(&Csq, CsqInsert, CsqRemove, CsqPeek, CsqLock, CsqUnlock, CsqCancelled);
+    OnCleanup = CsqFlush;
+    irp->Tail.Overlay.DriverContext[0] = Block(NonPagedPoolNx, 24);
+    IoCsqInsertIrp(&Csq, irp, NULL);
+    return STATUS_PENDING;
+}
+
+static NTSTATUS CleanQueueCancelled(PIRP irp) { return CsqPend(irp); }
+
+static NTSTATUS CleanQueueFlushed(PIRP irp) { return CsqPend(irp); }
+
+static NTSTATUS LeakQueueCancelled(PIRP irp) { CsqForgets = TRUE; return CsqPend(irp); }
+
+/* ---- resources in pool */
+
+static NTSTATUS LeakResourceInPool(PIRP irp)
+{
+    PERESOURCE resource = Block(NonPagedPoolNx, sizeof *resource);
+    (void)irp;
+    ExInitializeResourceLite(resource);
+    ExDeleteResourceLite(resource);
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS CleanResourceInPool(PIRP irp)
+{
+    PERESOURCE resource = Block(NonPagedPoolNx, sizeof *resource);
+    (void)irp;
+    ExInitializeResourceLite(resource);
+    KeEnterCriticalRegion();
+    ExAcquireResourceExclusiveLite(resource, TRUE);
+    ExReleaseResourceLite(resource);
+    KeLeaveCriticalRegion();
+    ExDeleteResourceLite(resource);
+    ExFreePoolWithTag(resource, TAG);
+    return STATUS_SUCCESS;
+}
+
 /* ---- DriverEntry fails, having made much; `entry-fails-clean` takes it back */
 
 static NTSTATUS EntryFailsLeaky(PIRP irp)
@@ -1091,6 +1248,18 @@ static const DEED Deeds[] = {
     {"clean-remove-lock", CleanRemoveLock},
     {"leak-queue", LeakQueue},
     {"clean-queue", CleanQueue},
+    {"clean-user-handle", CleanUserHandle},
+    {"leak-handle-in-system", LeakHandleInSystem},
+    {"leak-device-reference", LeakDeviceReference},
+    {"clean-counted-device", CleanCountedDevice},
+    {"leak-file-reference", LeakFileReference},
+    {"leak-unwinding", LeakUnwinding},
+    {"clean-unwinding", CleanUnwinding},
+    {"clean-queue-cancelled", CleanQueueCancelled},
+    {"clean-queue-flushed", CleanQueueFlushed},
+    {"leak-queue-cancelled", LeakQueueCancelled},
+    {"leak-resource-in-pool", LeakResourceInPool},
+    {"clean-resource-in-pool", CleanResourceInPool},
     {"entry-fails-leaky", EntryFailsLeaky},
     {"entry-fails-clean", EntryFailsClean},
 };
