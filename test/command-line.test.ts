@@ -1,9 +1,11 @@
 /** The command as a user runs it: a process of its own, its exit status and what it prints where. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
+  closeSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -293,6 +295,18 @@ describe('the command', () => {
     child.stdout.destroy();
     const status = await new Promise((resolve) => child.on('close', resolve));
     expect({ status, err }).toEqual({ status: 0, err: '' });
+  });
+
+  it('does not end as with a violation when nothing can be written', () => {
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [command, clean], {
+      cwd: repository,
+      encoding: 'utf8',
+      stdio: ['ignore', full, 'pipe'],
+    });
+    closeSync(full);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^poolproof: standard output: ENOSPC.*\n$/);
   });
 });
 

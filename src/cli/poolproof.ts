@@ -1,14 +1,17 @@
 #!/usr/bin/env node
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ExitStatus } from './exit-status.ts';
 import { installedVersion } from './input-files.ts';
 import { runCommandLine } from './main.ts';
 import { styleFor } from './terminal.ts';
 
-// The reader of a pipe may leave early (`| head`); that is no error.
+// The reader of a pipe may leave early (`| head`); that is no error. Node's own status for others would mean a violation.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code === 'EPIPE') return;
+    if (stream === process.stdout) process.stderr.write(`poolproof: standard output: ${error.message}\n`);
+    process.exit(ExitStatus.Usage);
   });
 }
 
