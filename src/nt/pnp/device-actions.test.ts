@@ -271,6 +271,18 @@ describe('a device that is started', () => {
     ]);
   });
 
+  it('is ejected when the driver asks for that', () => {
+    const driver = started();
+    const { pdo } = driver.device;
+    driver.code.call('IoRequestDeviceEject', pdo);
+    driver.code.run();
+    const { QueryDeviceRelations, QueryRemoveDevice, RemoveDevice } = PnpMinor;
+    const relations = [QueryDeviceRelations, QueryDeviceRelations];
+    expect(driver.minors().slice(0, 4)).toEqual([...relations, QueryRemoveDevice, RemoveDevice]);
+    expect(driver.device.state).toBe('removed');
+    expect(driver.code.nt.io.devices.get(pdo)).toBeUndefined();
+  });
+
   it('is not its function device: bug check 0xCA', () => {
     const driver = started();
     const fdo = driver.code.nt.memory.readVa(driver.code.at('device'));

@@ -20,6 +20,7 @@ import { allocateStringBuffer, createString } from '../rtl/string-buffers.ts';
 import { DeviceRelation } from '../structures/pnp.ts';
 import { enumeratorOf, multiText, systemClassGuid } from './device-identity.ts';
 import type { PnpDevice } from './plug-and-play.ts';
+import { propertyRoutines } from './property-exports.ts';
 
 const pdevice = pointerTo('DEVICE_OBJECT');
 const pstring = pointerTo('UNICODE_STRING');
@@ -142,6 +143,16 @@ function interfaces(nt: Nt, args: InterfaceQuery, call: Call): number {
 const wmiActions = { register: 1, deregister: 2, reregister: 3, updateGuids: 4 } as const;
 
 export const pnpDevices = ntExports('ntoskrnl.exe', {
+  ...propertyRoutines,
+  /** Asked for in a worker thread, as if the user had. */
+  IoRequestDeviceEject: ntRoutine({
+    doc: 'ntddk.h; nf-ntddk-iorequestdeviceeject',
+    irql: upToDispatch,
+    params: { PhysicalDeviceObject: pdevice },
+    returns: 'VOID',
+    body: (nt, { PhysicalDeviceObject }) =>
+      nt.io.deviceQueries.queue(nt.io.pnp.present(PhysicalDeviceObject).pdo, 'eject'),
+  }),
   IoGetDeviceProperty: ntRoutine({
     doc: 'wdm.h; nf-wdm-iogetdeviceproperty',
     irql: passiveOnly,
