@@ -3,7 +3,7 @@ import { GuestCode } from '../../../test/guest-code.ts';
 import { makeDevice } from '../../../test/test-device.ts';
 import { nullVa, type Va } from '../../base/va.ts';
 import { DEVICE_OBJECT, DRIVER_EXTENSION, DRIVER_OBJECT, MajorFunction } from '../structures/io.ts';
-import { PnpMinor, PowerMinor } from '../structures/pnp.ts';
+import { PnpDeviceState, PnpMinor, PowerMinor } from '../structures/pnp.ts';
 import { type PnpAction, pnpActionNumber } from './device-actions.ts';
 import type { PnpDevice } from './plug-and-play.ts';
 
@@ -38,6 +38,12 @@ const source = `
     mov rbx, rdx
     mov rax, [rdx+0b8h]
     movzx rdi, byte ptr [rax+1]
+    cmp rdi, 0x14
+    jne asked
+    mov rcx, state
+    mov rcx, [rcx]
+    mov [rdx+38h], rcx
+  asked: mov rax, [rdx+0b8h]
     mov rax, rdi
     add rax, 0x100
     mov rcx, seen
@@ -90,7 +96,7 @@ const source = `
     leave`;
 
 class PnpDriver {
-  readonly code = new GuestCode(source, ['device', 'lower', 'refused', 'seen', 'irp']);
+  readonly code = new GuestCode(source, ['device', 'lower', 'refused', 'seen', 'irp', 'state']);
   readonly driverObject: Va;
 
   constructor(addDevice = 'add') {
@@ -269,6 +275,37 @@ describe('a device that is started', () => {
       PnpMinor.QueryRemoveDevice,
       PnpMinor.RemoveDevice,
     ]);
+  });
+
+  it.each([
+    ['failed', PnpDeviceState.Failed],
+    ['disabled', PnpDeviceState.Disabled],
+    ['removed', PnpDeviceState.Removed],
+  ])('is taken away when it says that it is %s', (_name, state) => {
+    const driver = started();
+    driver.code.nt.memory.writeU64(driver.code.at('state'), BigInt(state));
+    driver.code.call('IoInvalidateDeviceState', driver.device.pdo);
+    driver.code.run();
+    expect(driver.minors()).toEqual([PnpMinor.QueryPnpDeviceState, PnpMinor.SurpriseRemoval]);
+    expect(driver.code.nt.io.pnp.removalDue?.pdo).toBe(driver.device.pdo);
+  });
+
+  it('is stopped and started for other resources when it says that they changed', () => {
+    const driver = started();
+    driver.code.nt.memory.writeU64(driver.code.at('state'), BigInt(PnpDeviceState.ResourcesChanged));
+    driver.code.call('IoInvalidateDeviceState', driver.device.pdo);
+    driver.code.run();
+    expect(driver.minors()).toEqual([
+      PnpMinor.QueryPnpDeviceState,
+      PnpMinor.QueryStopDevice,
+      PnpMinor.StopDevice,
+      PnpMinor.FilterResourceRequirements,
+      PnpMinor.StartDevice,
+      PnpMinor.QueryCapabilities,
+      PnpMinor.QueryPnpDeviceState,
+      PnpMinor.QueryDeviceRelations,
+    ]);
+    expect(driver.device.state).toBe('started');
   });
 
   it('is ejected when the driver asks for that', () => {
