@@ -43,11 +43,29 @@ export function damageOf(nt: Nt, header: Va, word: number, bytes: number): Damag
   if (view.getUint32(offset, true) !== word) return damagedAt(0);
   const fill = view.getUint32(offset + fillOffset, true);
   if (fill !== Math.imul(fill & 0xff, 0x0101_0101) >>> 0 || fill === 0) return damagedAt(fillOffset);
-  for (let at = headerBytes; at < bytes; at += 4) {
+  for (
+    let at = headerBytes + filledBytes(memory.i32, offset + headerBytes, offset + bytes, fill);
+    at < bytes;
+    at += 4
+  ) {
     const difference = view.getUint32(offset + at, true) ^ fill;
     if (difference !== 0) return damagedAt(at + ((31 - Math.clz32(difference & -difference)) >>> 3));
   }
   return undefined;
+}
+
+/** How many of the bytes from `start` to `end` are as they were, in steps of 16. Each block that is handed out is looked at. */
+function filledBytes(words: Int32Array, start: number, end: number, fill: number): number {
+  let at = start;
+  for (; at < end; at += 16) {
+    const word = at >> 2;
+    const first = (words[word] as number) ^ fill;
+    const second = (words[word + 1] as number) ^ fill;
+    const third = (words[word + 2] as number) ^ fill;
+    const fourth = (words[word + 3] as number) ^ fill;
+    if ((first | second | third | fourth) !== 0) break;
+  }
+  return at - start;
 }
 
 /** Takes the block out that is free for longest. Damaged ones go to `damaged`, for nobody to get them. */
