@@ -87,6 +87,7 @@ import { poSystemPower } from './po/system-power.ts';
 import { psNotifying } from './ps/notifications.ts';
 import { psNotifications } from './ps/notify-exports.ts';
 import { psProcessLife } from './ps/process-life.ts';
+import { psProcessNames } from './ps/process-name-exports.ts';
 import { psThreadEnd } from './ps/thread-end.ts';
 import { psInternals, psThreads } from './ps/thread-exports.ts';
 import { rtlAcls } from './rtl/acl-exports.ts';
@@ -258,4 +259,5 @@ export const kernelComponents: readonly KernelComponent[] = [
   cmCallbacks,
   cmKeyClosing,
   cmProgram,
+  psProcessNames,
 ];

@@ -25,11 +25,17 @@ const fileOpenNameAvailable = 1;
 
 // ---- processes
 
+/** Path of a process's program on the volume; the System process has none. */
+export function pathOfProcess({ processor }: Nt, process: Va): string | undefined {
+  if (process === processor.systemProcess) return undefined;
+  return process === processor.requesterProcess ? programPath : bystanderPath;
+}
+
 const strings = { imageFileName: PS_CREATE_NOTIFY_INFO.sizeBytes, commandLine: PS_CREATE_NOTIFY_INFO.sizeBytes + 0x10 };
 
 function makeCreateInfo(nt: Nt, process: Va): Va {
   const { memory, pool, io, scheduler, processor } = nt;
-  const path = process === processor.requesterProcess ? programPath : bystanderPath;
+  const path = pathOfProcess(nt, process) ?? '';
   const info = pool.allocateKernel(PS_CREATE_NOTIFY_INFO.sizeBytes + 2 * UNICODE_STRING.sizeBytes, 'PsCr');
   const [imageFileName, commandLine] = [vaAdd(info, strings.imageFileName), vaAdd(info, strings.commandLine)];
   io.drivers.writeString(imageFileName, `\\??\\C:${path}`);
