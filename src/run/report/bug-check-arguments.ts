@@ -2,12 +2,13 @@
  * What the parameters of a bug check mean, in the layout of the debugger's `!analyze -v`: a heading, a sentence and one
  * line for each argument. The wording is ours; the meanings are those of the "Bug Check Code Reference".
  */
+import { kernelExplanations } from './kernel-bug-check-arguments.ts';
 import { poolCallMeanings } from './pool-call-arguments.ts';
 import type { ReportBugCheck } from './report.ts';
 
 type Meanings = readonly [string, string, string, string];
 
-interface Explanation {
+export interface Explanation {
   readonly about: string;
   /** Empty where the parameter is reserved. */
   readonly meanings: Meanings;
@@ -34,27 +35,7 @@ const explanations: ReadonlyMap<string, Explanation> = new Map<string, Explanati
     },
   ],
   ['c4', { about: 'A driver that is verified broke a rule of Driver Verifier.', meanings: ['the rule', '', '', ''] }],
-  [
-    'cb',
-    {
-      about: 'A process ended with pages locked that the driver (or the I/O manager) should have unlocked.',
-      meanings: ['lock tracking record', '', 'MDL', 'locked pages'],
-    },
-  ],
-  [
-    '76/0',
-    {
-      about: 'A process ended with pages locked.',
-      meanings: ['the end of a process', 'process', 'locked pages', ''],
-    },
-  ],
-  [
-    '76/1',
-    {
-      about: 'Pages of a process were unlocked that are not locked.',
-      meanings: ['an unlock', 'MDL', "the process's locked pages", ''],
-    },
-  ],
+  ...kernelExplanations,
   [
     'a',
     {

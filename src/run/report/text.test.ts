@@ -230,6 +230,40 @@ describe('reportText', () => {
     expect(text.replaceAll('\n', '')).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/);
   });
 
+  it('shows a long scenario in short: its ends, and the steps in which leaks began', () => {
+    const step = (index: number) => ({ step: `read ${index}`, status: '0x00000103', information: 0, output: '' });
+    const began = { step: 40, name: 'read 40', count: 2 };
+    const text = reportText({
+      ...clean,
+      leaks: [{ ...leak, sinceStep: began, steps: [began] }],
+      scenario: { seed: 1, steps: Array.from({ length: 100 }, (_, index) => step(index + 1)) },
+    });
+    const numbers = text.split('\n').flatMap((line) => /^ +(\d+) {2}read /.exec(line)?.[1] ?? []);
+    expect(numbers.map(Number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 40, 97, 98, 99, 100]);
+    expect(text).toContain('… 27 steps');
+    expect(text).toContain('0x00000103 STATUS_PENDING');
+  });
+
+  it('says what allocations that are not tracked are', () => {
+    const counters = { ...clean.counters, poolAllocationsNotTracked: 2 };
+    expect(reportText({ ...clean, counters })).toContain('not tracked are blocks of a page or more');
+    expect(reportText(clean)).not.toContain('not tracked are');
+  });
+
+  it.each([
+    ['0xCB', '0x1', 'pages that are still locked'],
+    ['0x76', '0x0', 'its pages that are still locked'],
+    ['0xC8', '0x20001', 'current and expected IRQL'],
+  ])('has words for the arguments of %s', (code, parameter, words) => {
+    const bugCheck = {
+      code,
+      name: 'NAME',
+      parameters: [parameter, '0x0', '0x2', '0x3'] as const,
+      summary: 'it stopped',
+    };
+    expect(reportText({ ...clean, verdict: 'violation', bugCheck })).toContain(words);
+  });
+
   it('says the same with emphasis as without', () => {
     const marked = reportText(reports.violation as Report, {
       verdict: (verdict, text) => `<${verdict}>${text}</>`,

@@ -285,7 +285,15 @@ function counterSection({ counters }: Report, style: TextStyle): string[] {
   return [
     style.strong('Global counters'),
     ...globals.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(30)}${column(value)}`])),
+    ...notTrackedNote(counters),
     ...counters.drivers.flatMap((driver) => driverCounters(driver, style)),
+  ];
+}
+
+function notTrackedNote({ poolAllocationsNotTracked }: CountersReport): string[] {
+  if (poolAllocationsNotTracked === 0) return [];
+  return [
+    "  note: not tracked are blocks of a page or more, which Windows' counters of each driver leave out; poolproof tracks them",
   ];
 }
 
