@@ -43,7 +43,21 @@ const source = `
     mov rcx, state
     mov rcx, [rcx]
     mov [rdx+38h], rcx
-  asked: mov rax, [rdx+0b8h]
+  asked: cmp rdi, 0dh
+    jne kept
+    mov rcx, lists
+    mov rax, [rdx+38h]
+    mov [rcx+8], rax
+    mov rax, [rcx]
+    cmp rax, 0
+    je kept
+    call ExAllocatePool2(0x100, 0x100, 0x74736554)
+    mov [rbx+38h], rax
+    mov rcx, lists
+    mov [rcx+10h], rax
+    mov dword ptr [rbx+30h], 0
+  kept: mov rdx, rbx
+    mov rax, [rdx+0b8h]
     mov rax, rdi
     add rax, 0x100
     mov rcx, seen
@@ -96,7 +110,7 @@ const source = `
     leave`;
 
 class PnpDriver {
-  readonly code = new GuestCode(source, ['device', 'lower', 'refused', 'seen', 'irp', 'state']);
+  readonly code = new GuestCode(source, ['device', 'lower', 'refused', 'seen', 'irp', 'state', 'lists']);
   readonly driverObject: Va;
 
   constructor(addDevice = 'add') {
@@ -185,6 +199,29 @@ describe('a device arrives', () => {
     const driver = new PnpDriver('addNothing');
     expect(driver.arrive()).toBe(0);
     expect(driver.device.state).toBe('started');
+  });
+});
+
+describe('IRP_MN_FILTER_RESOURCE_REQUIREMENTS', () => {
+  const lists = (driver: PnpDriver): Va[] =>
+    [8, 16].map((offset) => driver.code.nt.memory.readVa((driver.code.at('lists') + offset) as Va));
+
+  it('takes the list back that the driver left as it is', () => {
+    const driver = started();
+    const [own] = lists(driver) as [Va, Va];
+    expect(own).not.toBe(nullVa);
+    expect(driver.code.nt.pool.blockAt(own)).toBeUndefined();
+    expect(driver.device.resources).toHaveLength(4);
+  });
+
+  it("takes the driver's list in its place; the one before was the PnP manager's, which no driver is blamed for", () => {
+    const driver = new PnpDriver();
+    driver.code.nt.memory.writeU64(driver.code.at('lists'), 1n);
+    expect(driver.arrive()).toBe(0);
+    const [own, replacement] = lists(driver) as [Va, Va];
+    expect(replacement).not.toBe(nullVa);
+    expect([own, replacement].map((list) => driver.code.nt.pool.blockAt(list))).toEqual([undefined, undefined]);
+    expect(driver.device.resources).toEqual([]);
   });
 });
 

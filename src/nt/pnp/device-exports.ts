@@ -218,7 +218,6 @@ export const pnpDevices = ntExports('ntoskrnl.exe', {
     irql: upToDispatch,
     params: { PhysicalDeviceObject: pdevice },
     returns: 'VOID',
-    support: { partial: 'a device that then reports itself failed, disabled or removed ends the run' },
     body: (nt, { PhysicalDeviceObject }) =>
       nt.io.deviceQueries.queue(nt.io.pnp.present(PhysicalDeviceObject).pdo, 'queryState'),
   }),

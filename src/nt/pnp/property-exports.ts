@@ -1,6 +1,6 @@
 /** Properties of devices and of device interfaces that drivers set for each other, by DEVPROPKEY (devpropdef.h). */
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
-import { passiveOnly } from '../declare/irql-ranges.ts';
+import { passiveOnly, upToApc } from '../declare/irql-ranges.ts';
 import { ntRoutine } from '../declare/nt-routine.ts';
 import { type Outcome, unsupported } from '../declare/outcome.ts';
 import { PVOID, pointerTo, ULONG } from '../declare/parameter-types.ts';
@@ -84,14 +84,14 @@ const room = { Size: ULONG, Data: PVOID, RequiredSize: PVOID, Type: PVOID } as c
 export const propertyRoutines = {
   IoSetDevicePropertyData: ntRoutine({
     doc: 'wdm.h; nf-wdm-iosetdevicepropertydata',
-    irql: passiveOnly,
+    irql: upToApc,
     params: { Pdo: pdevice, ...key, ...value },
     returns: 'NTSTATUS',
     body: (nt, { Pdo, ...args }) => set(nt, nt.io.pnp.propertyOwner(Pdo), args),
   }),
   IoGetDevicePropertyData: ntRoutine({
     doc: 'wdm.h; nf-wdm-iogetdevicepropertydata',
-    irql: passiveOnly,
+    irql: upToApc,
     params: { Pdo: pdevice, ...key, ...room },
     returns: 'NTSTATUS',
     support: { partial: 'what drivers set; of the properties that the system sets, none' },
@@ -99,7 +99,7 @@ export const propertyRoutines = {
   }),
   IoSetDeviceInterfacePropertyData: ntRoutine({
     doc: 'wdm.h; nf-wdm-iosetdeviceinterfacepropertydata',
-    irql: passiveOnly,
+    irql: upToApc,
     params: { SymbolicLinkName: pstring, ...key, ...value },
     returns: 'NTSTATUS',
     body: (nt, { SymbolicLinkName, ...args }) => {
