@@ -15,7 +15,7 @@ import { defaultInstructionLimit } from '../src/run/machine-options.ts';
 import { drivers, type ExpectedDriver, repository, runSample } from './end-to-end.ts';
 
 const executablePath =
-  process.env['CHROMIUM'] ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
+  process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
 
 /** The page's script: a worker that runs one driver for each message. */
 const worker = `

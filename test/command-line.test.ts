@@ -163,7 +163,11 @@ describe('wrong usage', () => {
     [['--limit', '0', leaky], /--limit 0: expected a number/],
     [['--limit', '1e99', leaky], /--limit 1e99: expected a number/],
     [['--symbols', 'no/such/place', leaky], /no\/such\/place: no such file/],
-    [['--json', 'no/such/place/report.json', clean], /report\.json: can't be written: no such file/],
+    [
+      ['--json', 'no/such/place/report.json', clean],
+      /--json no\/such\/place\/report\.json: expected a file in a directory/,
+    ],
+    [['--source', 'no/such/place', clean], /--source no\/such\/place: expected a directory/],
     [['inspect'], /missing required argument 'driver'/],
     [['inspect', leaky, clean], /too many arguments/],
     [['inspect', '--seed', '1', leaky], /unknown option '--seed'/],

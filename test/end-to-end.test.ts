@@ -66,7 +66,8 @@ interface LeakFacts {
   readonly tag: string | null;
   readonly name: string | null;
   readonly bytes: number | null;
-  readonly count: number;
+  /** Null: not checked. */
+  readonly count: number | null;
   readonly poolType: string | null;
   readonly function: string | undefined;
   readonly file: string | undefined;
@@ -79,7 +80,7 @@ function byLine(leaks: readonly LeakFacts[]): readonly LeakFacts[] {
   for (const leak of leaks) {
     const key = JSON.stringify({ ...leak, name: null, bytes: 0, count: 0 });
     const { bytes, count } = lines.get(key) ?? { bytes: 0, count: 0 };
-    lines.set(key, { ...leak, bytes: (bytes ?? 0) + (leak.bytes ?? 0), count: count + leak.count });
+    lines.set(key, { ...leak, bytes: (bytes ?? 0) + (leak.bytes ?? 0), count: (count ?? 0) + (leak.count ?? 0) });
   }
   return [...lines.values()];
 }

@@ -1,4 +1,5 @@
-import { basename } from 'node:path';
+import { statSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
 import { PoolproofError } from '../base/errors.ts';
 import { parsePe } from '../image/pe/index.ts';
 import type { DriverFile } from '../run/machine-options.ts';
@@ -6,6 +7,7 @@ import type { Report } from '../run/report/report.ts';
 import { reportText } from '../run/report/text.ts';
 import type { Step } from '../run/scenario/step.ts';
 import { type VerifyOptions, verify, verifyScenario } from '../run/verify.ts';
+import { optionError } from './errors.ts';
 import { type ExitStatus, statusOfVerdict } from './exit-status.ts';
 import { readInputFile } from './input-files.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -40,6 +42,7 @@ export async function verifyCommand(
   options: VerifyCommandOptions,
   terminal: Terminal,
 ): Promise<ExitStatus> {
+  checkDestinations(options);
   const repeat = repeatCommand({ ...options, paths, steps: options.steps.map(({ text }) => text) });
   const report = await run(paths, options, terminal, repeat);
   if (options.json !== '-') {
@@ -49,6 +52,17 @@ export async function verifyCommand(
   if (options.json !== undefined) writeJson(options.json, report, terminal);
   return statusOfVerdict(report.verdict);
 }
+
+/** What would be found wrong only after the run, or never. Throws PoolproofError. */
+function checkDestinations({ sources, json }: VerifyCommandOptions): void {
+  for (const path of sources) {
+    if (!isDirectory(path)) throw optionError('--source', path, 'a directory');
+  }
+  if (json === undefined || json === '-') return;
+  if (!isDirectory(dirname(resolve(json)))) throw optionError('--json', json, 'a file in a directory that exists');
+}
+
+const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /** Poolproof failed within a life. */
 export class LifeError extends Error {

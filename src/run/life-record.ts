@@ -130,7 +130,8 @@ export class LifeRecord {
       this.change({ caller: free });
       return free;
     }
-    if (!scheduler.threads.hasRoom) throw new PoolproofError('PP5005', 'the emulated machine has no memory for another thread');
+    if (!scheduler.threads.hasRoom)
+      throw new PoolproofError('PP5005', 'the emulated machine has no memory for another thread');
     const { kthread } = scheduler.threads.create(processor.requesterProcess, false);
     this.change({ threads: [...threads, kthread], caller: kthread });
     return kthread;
