@@ -341,7 +341,7 @@ describe('an import slot that is read as data', () => {
   }
 
   it.each([
-    ['SeExports', 'ntoskrnl.exe!SeExports'],
+    ['KeLoaderBlock', 'ntoskrnl.exe!KeLoaderBlock'],
     ['IoCreateDevice', 'the code of ntoskrnl.exe!IoCreateDevice'],
   ])('ends the life by name, not as a fault of the driver: %s', (name, reported) => {
     const machine = load(driverThatReads(name), 'reader.sys');

@@ -1,7 +1,7 @@
 /** File names: patterns, parts, what DOS allows; and random numbers of the run-time library. */
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import type { GuestMemory } from '../../engine/memory/guest-memory.ts';
-import { anyIrql, passiveOnly, upToApc } from '../declare/irql-ranges.ts';
+import { anyIrql, passiveOnly } from '../declare/irql-ranges.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import type { Outcome } from '../declare/outcome.ts';
 import { BOOLEAN, NTSTATUS, PVOID, pointerTo, ULONG64 } from '../declare/parameter-types.ts';
@@ -13,16 +13,6 @@ import { upcaseText } from './letter-case.ts';
 import { isNameInExpression, wildcards } from './name-expression.ts';
 
 const pstring = pointerTo('UNICODE_STRING');
-const largest31 = 0x7fff_ffff;
-
-/** RtlRandom: the seed is replaced; never above MAXLONG - 1. */
-function nextRandom(memory: GuestMemory, seedAt: Va): number {
-  const seed = memory.readU32(seedAt);
-  const next = Number((BigInt(seed) * 0x7fff_ffedn + 0x7fff_ffc3n) % BigInt(largest31));
-  memory.writeU32(seedAt, next);
-  return next;
-}
-
 const longestBase = 8;
 const longestExtension = 3;
 const illegalInDos = /["*+,/:;<=>?[\\\]|]/;
@@ -128,19 +118,5 @@ export const rtlNames = ntExports('ntoskrnl.exe', {
       if (isLegal && NameContainsSpaces !== nullVa) memory.writeU8(NameContainsSpaces, hasSpaces ? 1 : 0);
       return isLegal;
     },
-  }),
-  RtlRandom: ntRoutine({
-    doc: 'ntifs.h; nf-ntifs-rtlrandom',
-    irql: upToApc,
-    params: { Seed: PVOID },
-    returns: 'ULONG',
-    body: ({ memory }, { Seed }) => nextRandom(memory, Seed),
-  }),
-  RtlRandomEx: ntRoutine({
-    doc: 'ntifs.h; nf-ntifs-rtlrandomex',
-    irql: upToApc,
-    params: { Seed: PVOID },
-    returns: 'ULONG',
-    body: ({ memory }, { Seed }) => nextRandom(memory, Seed),
   }),
 });
