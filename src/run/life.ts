@@ -178,7 +178,13 @@ export class Life {
       case 'prompt':
         return;
       case 'tour-sequel':
-        this.record.insert(sequelOf(act, this.state.results, this.nt.options.seed));
+        this.record.insert(
+          sequelOf(act, {
+            results: this.state.results,
+            retired: this.nt.cpu.retired,
+            seed: this.nt.options.seed,
+          }),
+        );
         this.record.next();
         return;
       case 'registry-use':

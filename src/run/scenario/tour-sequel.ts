@@ -29,13 +29,24 @@ interface Answered {
 /** Steps of a tour, about. A sequel takes half of what is left of them, and less if the device has little to show. */
 const mostSteps = 720;
 const mostStepsOfSequel = 300;
+/** Instructions of a sequel, about: a driver that works long on each request gets fewer of them. */
+const mostInstructions = 60_000_000;
 /** Steps by chance on one pair of files. */
 const stepsByChance = 14;
 
 type Acts = readonly (Step | Trial)[];
 
-/** The sequel of a device: the same for the same answers and seed. `results`: of all steps so far. */
-export function sequelOf({ path, codes: tried }: TourSequel, results: readonly Answered[], seed: number): Acts {
+/** What a sequel follows from. */
+export interface SoFar {
+  /** Of all steps. */
+  readonly results: readonly Answered[];
+  /** Instructions that the machine has run. */
+  readonly retired: number;
+  readonly seed: number;
+}
+
+/** The sequel of a device: the same for the same answers and seed. */
+export function sequelOf({ path, codes: tried }: TourSequel, { results, retired, seed }: SoFar): Acts {
   const from = results.findLastIndex(({ text }) => text === `open ${path}`);
   // A device that cannot be opened has nothing to show.
   if (from < 0 || !ntSuccess((results[from] as Answered).status)) return [...named(path)];
@@ -47,7 +58,11 @@ export function sequelOf({ path, codes: tried }: TourSequel, results: readonly A
   const good = firstAndLast(kinds);
   const all = [...codes].reverse().map((code) => `ioctl 0x${code.toString(16)}`);
   const isWorthwhile = codes.length > 0 || tried.length === 0;
-  let left = Math.min(mostStepsOfSequel, Math.floor((mostSteps - results.length) / (isWorthwhile ? 2 : 8)));
+  let left = Math.min(
+    mostStepsOfSequel,
+    Math.floor((mostSteps - results.length) / (isWorthwhile ? 2 : 8)),
+    Math.floor((mostInstructions / (retired + 1)) * results.length),
+  );
   const taken: (Step | Trial)[] = [];
   const take = (acts: Acts): void => {
     if (acts.length > left) return;
