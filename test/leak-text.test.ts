@@ -40,7 +40,8 @@ describe('the leaks of', () => {
     const report = run(name, runName);
     for (const { source, site, steps, sinceStep, count } of report.leaks) {
       expect(source?.line).toBe(site?.line);
-      if (sinceStep !== null) expect(steps.reduce((sum, step) => sum + step.count, 0)).toBe(count);
+      expect(sinceStep).toEqual(steps[0]);
+      expect(steps.reduce((sum, step) => sum + step.count, 0)).toBe(count);
       for (const { step, name: text } of steps) {
         if (step !== null) expect(report.scenario.steps[step - 1]?.step).toBe(text);
       }

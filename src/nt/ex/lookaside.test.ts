@@ -46,7 +46,7 @@ describe('a list that a driver initialises', () => {
     // A LOOKASIDE_LIST_EX ends here.
     expect(t.nt.memory.readU64(vaAdd(t.list, 0x60))).toBe(0xcccc_cccc_cccc_ccccn);
     expect([...t.nt.lookasides.all()]).toEqual([
-      { list: t.list, tag, imageIndex: t.image.index, stack: expect.any(Array) },
+      { list: t.list, tag, imageIndex: t.image.index, stack: expect.any(Array), activity: 0 },
     ]);
   });
 

@@ -10,19 +10,16 @@ import { nullVa, type Va, vaLow } from '../../base/va.ts';
 import { BugCheck } from '../declare/bug-check.ts';
 import type { Call } from '../declare/call.ts';
 import { type Outcome, raise, unsupported } from '../declare/outcome.ts';
+import { type Holder, holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_DATATYPE_MISALIGNMENT } from '../ntstatus.ts';
 import { LIST_ENTRY } from '../structures/ke.ts';
 import { GENERAL_LOOKASIDE } from '../structures/lookaside.ts';
 
 /** A list that was initialised and not deleted. */
-export interface LookasideList {
+export interface LookasideList extends Holder {
   readonly list: Va;
   readonly tag: number;
-  /** 0 if no driver made it. */
-  readonly imageIndex: number;
-  /** Return addresses at the call that initialised it, innermost first. */
-  readonly stack: readonly Va[];
 }
 
 export interface LookasideRequest {
@@ -67,8 +64,7 @@ export class Lookasides {
     this.write(list, { ...request, allocate, free });
     const number = this.nextNumber.value;
     this.nextNumber.value = number + 1;
-    const stack = this.nt.currentStack();
-    this.lists.set(number, { list, tag: request.tag, imageIndex: call.image?.index ?? 0, stack });
+    this.lists.set(number, { list, tag: request.tag, ...holderOf(this.nt, call) });
     return undefined;
   }
 

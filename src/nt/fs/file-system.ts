@@ -63,8 +63,8 @@ export class FileSystem {
     const { device } = io.devices.create({ ...request, name: volumeName, isExclusive: false }, 0);
     this.device_.value = device;
     DEVICE_OBJECT.Flags.set(memory, device, 0);
-    objects.createSymbolicLink('\\??\\C:', volumeName, 0, []);
-    objects.createSymbolicLink('\\SystemRoot', `${volumeName}\\Windows`, 0, []);
+    objects.createSymbolicLink('\\??\\C:', volumeName);
+    objects.createSymbolicLink('\\SystemRoot', `${volumeName}\\Windows`);
     this.volume.format();
   }
 }

@@ -3,6 +3,7 @@ import { nullVa } from '../../base/va.ts';
 import type { Call } from '../declare/call.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { BOOLEAN, PVOID, pointerTo, ULONG } from '../declare/parameter-types.ts';
+import { holderOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS } from '../ntstatus.ts';
 import { readUnicodeString } from '../rtl/guest-text.ts';
@@ -16,7 +17,7 @@ type LinkArguments = { readonly SymbolicLinkName: number; readonly DeviceName: n
 function createLink(nt: Nt, { SymbolicLinkName, DeviceName }: LinkArguments, call: Call): number {
   const name = readUnicodeString(nt.memory, SymbolicLinkName as typeof nullVa);
   const target = readUnicodeString(nt.memory, DeviceName as typeof nullVa);
-  return nt.objects.createSymbolicLink(name, target, call.image?.index ?? 0, nt.currentStack());
+  return nt.objects.createSymbolicLink(name, target, holderOf(nt, call));
 }
 
 export const ioDevices = ntExports('ntoskrnl.exe', {

@@ -4,6 +4,7 @@ import { nullVa, type Va, vaAdd } from '../../base/va.ts';
 import { BugCheck } from '../declare/bug-check.ts';
 import { chain } from '../declare/chain.ts';
 import { initialiseDeviceQueue } from '../ke/device-queue.ts';
+import { type Origin, originOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_INSUFFICIENT_RESOURCES, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS } from '../ntstatus.ts';
 import { releaseObject } from '../ob/references.ts';
@@ -17,7 +18,7 @@ import {
 } from '../structures/io.ts';
 import { deleteDeviceTimer } from './device-timer-exports.ts';
 
-export interface Device {
+export interface Device extends Origin {
   readonly device: Va;
   readonly driverObject: Va;
   /** Image index of the driver that created it. */
@@ -27,8 +28,6 @@ export interface Device {
   readonly isDeletePending: boolean;
   /** Deleted, and kept in memory by references. */
   readonly isUnlinked?: boolean;
-  /** Return address of the call of IoCreateDevice. */
-  readonly stack: readonly Va[];
 }
 
 export interface DeviceRequest {
@@ -111,7 +110,7 @@ export class DeviceObjects {
       createdBy,
       name: request.name,
       isDeletePending: false,
-      stack: this.nt.currentStack(),
+      ...originOf(this.nt),
     });
     return { status: STATUS_SUCCESS, device };
   }

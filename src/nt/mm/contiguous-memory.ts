@@ -42,7 +42,7 @@ export class ContiguousMemory {
 
   /** Whole pages, contents arbitrary; undefined if there is no such memory. `flags`: `Access` bits. */
   allocate(
-    { bytes, purpose, imageIndex, stack }: Omit<ContiguousBlock, 'va'>,
+    { bytes, purpose, imageIndex, stack, activity }: Omit<ContiguousBlock, 'va'>,
     flags: number,
     limits: PhysicalLimits = anyPhysicalAddress,
   ): Va | undefined {
@@ -61,7 +61,7 @@ export class ContiguousMemory {
       memory.frameBytes(first + index).fill(garbage);
       memory.mapPage(vaAdd(va, index * pageSize), first + index, flags);
     }
-    const block = { va, bytes, purpose, imageIndex, stack };
+    const block = { va, bytes, purpose, imageIndex, stack, activity };
     this.blocks.set(va, block);
     this.nt.events.emit('contiguousAllocated', { block });
     return va;

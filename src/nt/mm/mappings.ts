@@ -63,7 +63,7 @@ export class Mappings {
   }
 
   /** Maps the pages; undefined if addresses or (for device pages) memory are used up. `at`: where, if not anywhere. */
-  map({ pfns, flags, purpose, mdl, imageIndex, stack }: MappingRequest, at = nullVa): Va | undefined {
+  map({ pfns, flags, purpose, mdl, ...holder }: MappingRequest, at = nullVa): Va | undefined {
     const frames = this.framesOf(pfns);
     if (frames === undefined) return undefined;
     const va = at === nullVa ? this.nt.addressSpace.reserve(regionOf(purpose), pfns.length + 1) : at;
@@ -72,7 +72,7 @@ export class Mappings {
       return undefined;
     }
     for (const [index, frame] of frames.entries()) this.nt.memory.mapPage(vaAdd(va, index * pageSize), frame, flags);
-    this.mappings.set(va, { va, pages: pfns.length, purpose, mdl, isReserved: at !== nullVa, imageIndex, stack });
+    this.mappings.set(va, { va, pages: pfns.length, purpose, mdl, isReserved: at !== nullVa, ...holder });
     return va;
   }
 

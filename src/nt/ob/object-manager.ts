@@ -40,13 +40,9 @@ export interface ObjectRecord {
   readonly handleCount: number;
 }
 
-export interface SymbolicLink {
+export interface SymbolicLink extends Holder {
   readonly name: string;
   readonly target: string;
-  /** Image index of the driver that made it; 0 for the kernel. */
-  readonly createdBy: number;
-  /** Where it was made. */
-  readonly stack: readonly Va[];
 }
 
 export interface HandleEntry extends Holder {
@@ -252,10 +248,10 @@ export class ObjectManager {
 
   // ---- symbolic links
 
-  createSymbolicLink(name: string, target: string, createdBy: number, stack: readonly Va[]): number {
+  createSymbolicLink(name: string, target: string, holder: Holder = kernelHolder): number {
     const status = this.checkNewName(name);
     if (status !== STATUS_SUCCESS) return status;
-    this.links.set(canonical(name), { name, target, createdBy, stack });
+    this.links.set(canonical(name), { name, target, ...holder });
     return STATUS_SUCCESS;
   }
 

@@ -8,6 +8,7 @@ import { upToApc, upToDispatch } from '../declare/irql-ranges.ts';
 import { ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, type Outcome, unsupported } from '../declare/outcome.ts';
 import { PVOID, ULONG, ULONG64 } from '../declare/parameter-types.ts';
+import { type Origin, originOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_SUCCESS } from '../ntstatus.ts';
 import { guidBytes, guidText } from '../rtl/guid.ts';
@@ -24,11 +25,10 @@ const unknownVendor = 0x1234;
 const unknownDevice = 0x0001;
 
 /** References to an interface that a driver asked for and has not given back. */
-export interface HeldInterface {
+export interface HeldInterface extends Origin {
   readonly pdo: Va;
   readonly count: number;
   readonly drivers: readonly Va[];
-  readonly stack: readonly Va[];
 }
 
 export class BusInterfaces {
@@ -53,7 +53,7 @@ export class BusInterfaces {
     if (count <= 0) this.held.delete(pdo);
     else {
       const drivers = this.nt.io.pnp.get(pdo)?.drivers ?? before?.drivers ?? [];
-      this.held.set(pdo, { pdo, count, drivers, stack: before?.stack ?? this.nt.currentStack() });
+      this.held.set(pdo, { ...(before ?? originOf(this.nt)), pdo, count, drivers });
     }
   }
 

@@ -61,7 +61,7 @@ export class DeviceInterfaces {
     if (found.isEnabled === isEnabled) return isEnabled ? STATUS_OBJECT_NAME_EXISTS : STATUS_OBJECT_NAME_NOT_FOUND;
     const isShared = this.isEnabled(found.base);
     this.interfaces.set(key, { ...found, isEnabled });
-    if (isEnabled && !isShared) this.nt.objects.createSymbolicLink(found.base, pdo?.name ?? '', 0, []);
+    if (isEnabled && !isShared) this.nt.objects.createSymbolicLink(found.base, pdo?.name ?? '');
     if (!isEnabled && !this.isEnabled(found.base)) this.nt.objects.deleteSymbolicLink(found.base);
     this.nt.io.notifications.interfaceChanged(found, isEnabled);
     return STATUS_SUCCESS;

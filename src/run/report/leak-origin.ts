@@ -1,6 +1,5 @@
 /** Where a leak comes from besides its place in the driver: the routine that allocated, and the steps of the life. */
 
-import type { AllocationGroup } from '../../verifier/pool-tracking/tracked-allocations.ts';
 import type { LifeState } from '../life-state.ts';
 import type { LoadedDriver } from '../loaded-driver.ts';
 import type { LeakStep, Site } from './report.ts';
@@ -15,9 +14,12 @@ export function allocatorOf(stack: readonly Site[]): string | null {
   return callee?.function ?? null;
 }
 
-/** The steps in which the blocks of a group were allocated, in the order of time. */
+/** How much came in which activity of the kernel, in the order of time. */
+export type Activities = readonly { readonly activity: number; readonly count: number }[];
+
+/** The steps in which something was taken, in the order of time. */
 export function stepsOf(
-  { activities }: AllocationGroup,
+  activities: Activities,
   life: LifeState,
   drivers: readonly LoadedDriver[],
 ): readonly LeakStep[] {

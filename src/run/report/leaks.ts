@@ -7,7 +7,7 @@ import type { AllocationGroup } from '../../verifier/pool-tracking/tracked-alloc
 import type { CallStackReader } from '../call-stack.ts';
 import type { LoadedDriver } from '../loaded-driver.ts';
 import type { Machine } from '../machine.ts';
-import { allocatorOf, stepsOf } from './leak-origin.ts';
+import { type Activities, allocatorOf, stepsOf } from './leak-origin.ts';
 import type { Leak } from './report.ts';
 import { excerptOf, type ReadSource } from './source-excerpt.ts';
 
@@ -16,7 +16,7 @@ export function leaksOf(machine: Machine, stacks: CallStackReader, readSource: R
   return machine.verified.flatMap((driver) => {
     const leaks: readonly LeakInMachine[] = [
       ...poolLeaks(machine, driver, stacks),
-      ...resourceLeaks(outlivingResources(machine, driver), stacks),
+      ...resourceLeaks(outlivingResources(machine, driver), machine, stacks),
     ];
     const of = machine.drivers.length === 1 ? {} : { driver: driver.file.name };
     return leaks.map((leak) => ({ ...leak, source: excerptOf(leak.site, readSource), ...of }));
@@ -44,7 +44,7 @@ function poolLeaks(machine: Machine, driver: LoadedDriver, stacks: CallStackRead
 function poolLeak(group: AllocationGroup, { life, drivers }: Machine, stacks: CallStackReader): LeakInMachine {
   const { oldest, count, bytes } = group;
   const stack = stacks.read(oldest.stack);
-  const steps = stepsOf(group, life.state, drivers);
+  const steps = stepsOf(group.activities, life.state, drivers);
   return {
     kind: oldest.kind,
     tag: tagText(oldest.tag),
@@ -74,7 +74,11 @@ function outlivingResources(machine: Machine, driver: LoadedDriver): readonly Ou
 }
 
 /** Equal in kind, name and stack is one leak. */
-function resourceLeaks(resources: readonly OutlivingResource[], stacks: CallStackReader): LeakInMachine[] {
+function resourceLeaks(
+  resources: readonly OutlivingResource[],
+  { life, drivers }: Machine,
+  stacks: CallStackReader,
+): LeakInMachine[] {
   const groups = new Map<string, OutlivingResource[]>();
   for (const resource of resources) {
     const key = `${resource.kind} ${resource.name} ${resource.stack.join()}`;
@@ -85,6 +89,7 @@ function resourceLeaks(resources: readonly OutlivingResource[], stacks: CallStac
   return [...groups.values()].map((group) => {
     const first = group[0] as OutlivingResource;
     const stack = stacks.read(first.stack);
+    const steps = stepsOf(activitiesOf(group), life.state, drivers);
     return {
       kind: first.kind,
       tag: null,
@@ -95,12 +100,19 @@ function resourceLeaks(resources: readonly OutlivingResource[], stacks: CallStac
       ...(first.name === undefined ? {} : { name: first.name }),
       site: stacks.driverSite(stack),
       allocator: allocatorOf(stack),
-      sinceStep: null,
-      steps: [],
+      sinceStep: steps[0] ?? null,
+      steps,
       stack,
       fault: null,
     };
   });
+}
+
+/** How many came in which activity, in the order of time. */
+function activitiesOf(group: readonly OutlivingResource[]): Activities {
+  const counts = new Map<number, number>();
+  for (const { activity } of group) counts.set(activity, (counts.get(activity) ?? 0) + 1);
+  return [...counts].sort(([one], [other]) => one - other).map(([activity, count]) => ({ activity, count }));
 }
 
 const poolTypeNames = new Map<number, string>(Object.entries(PoolType).map(([name, value]) => [value, name]));

@@ -3,6 +3,7 @@ import { nullVa, type Va, vaFromHalves } from '../../base/va.ts';
 import type { Call } from '../../nt/declare/call.ts';
 import type { Outcome } from '../../nt/declare/outcome.ts';
 import { proceed } from '../../nt/host-entries.ts';
+import { type Origin, originOf } from '../../nt/mm/holder.ts';
 import type { KernelImage } from '../../nt/mm/kernel-image.ts';
 import type { Nt } from '../../nt/nt.ts';
 import { ntSuccess } from '../../nt/ntstatus.ts';
@@ -14,7 +15,7 @@ export interface HeldReferences {
   /** `Event`, with its name if it has one. */
   readonly objectName: string;
   /** Where each was taken, oldest first. */
-  readonly stacks: readonly (readonly Va[])[];
+  readonly origins: readonly Origin[];
 }
 
 /** Index of the argument that names the object, for routines that take or drop a reference to it. */
@@ -99,9 +100,9 @@ export class ObjectReferences {
     const record = this.nt.objects.get(object);
     if (object === nullVa || record === undefined) return;
     const key = `${imageIndex} ${object}`;
-    const stacks = [...(this.held.get(key)?.stacks ?? []), this.nt.currentStack()];
+    const origins = [...(this.held.get(key)?.origins ?? []), originOf(this.nt)];
     const objectName = record.name === undefined ? record.type : `${record.type} ${record.name}`;
-    this.held.set(key, { imageIndex, object, objectName, stacks });
+    this.held.set(key, { imageIndex, object, objectName, origins });
   }
 
   private holderOf(object: Va): number | undefined {
@@ -113,8 +114,8 @@ export class ObjectReferences {
     const key = `${imageIndex} ${object}`;
     const held = this.held.get(key);
     if (held === undefined) return;
-    if (held.stacks.length === 1) this.held.delete(key);
-    else this.held.set(key, { ...held, stacks: held.stacks.slice(0, -1) });
+    if (held.origins.length === 1) this.held.delete(key);
+    else this.held.set(key, { ...held, origins: held.origins.slice(0, -1) });
   }
 }
 

@@ -5,6 +5,7 @@
 import type { Va } from '../../base/va.ts';
 import { pageSize } from '../../engine/memory/layout.ts';
 import { tagText } from '../../nt/declare/parameter-types.ts';
+import type { Origin } from '../../nt/mm/holder.ts';
 import type { KernelImage } from '../../nt/mm/kernel-image.ts';
 import type { PageLock } from '../../nt/mm/page-locks.ts';
 import type { Nt } from '../../nt/nt.ts';
@@ -29,14 +30,12 @@ export type ResourceKind =
   | 'callback'
   | 'interrupt';
 
-export interface OutlivingResource {
+export interface OutlivingResource extends Origin {
   readonly kind: ResourceKind;
   /** A name, where it has one. */
   readonly name: string | undefined;
   readonly address: Va;
   readonly bytes: number;
-  /** Return addresses at the call that made it, innermost first. */
-  readonly stack: readonly Va[];
 }
 
 export class OutlivingResources {
@@ -88,34 +87,39 @@ export class OutlivingResources {
 
   private named({ index }: KernelImage): OutlivingResource[] {
     const found: OutlivingResource[] = [];
-    for (const { createdBy, name, device, stack } of this.nt.io.devices.all()) {
-      if (createdBy === index) found.push({ kind: 'device', name, address: device, bytes: 0, stack });
+    for (const { createdBy, name, device, stack, activity } of this.nt.io.devices.all()) {
+      if (createdBy === index) found.push({ kind: 'device', name, address: device, bytes: 0, stack, activity });
     }
-    for (const { createdBy, name, stack } of this.nt.objects.symbolicLinks()) {
-      if (createdBy === index) found.push({ kind: 'symbolic-link', name, address: 0 as Va, bytes: 0, stack });
+    for (const { imageIndex, name, stack, activity } of this.nt.objects.symbolicLinks()) {
+      if (imageIndex === index)
+        found.push({ kind: 'symbolic-link', name, address: 0 as Va, bytes: 0, stack, activity });
     }
     return found;
   }
 
   private handles({ index }: KernelImage): OutlivingResource[] {
     const found: OutlivingResource[] = [];
-    for (const { imageIndex, handle, body, stack } of this.nt.objects.allHandles()) {
+    for (const { imageIndex, handle, body, stack, activity } of this.nt.objects.allHandles()) {
       if (imageIndex !== index) continue;
       const object = this.nt.objects.get(body);
       const name = object?.name === undefined ? object?.type : `${object.type} ${object.name}`;
-      found.push({ kind: 'handle', name, address: handle as Va, bytes: 0, stack });
+      found.push({ kind: 'handle', name, address: handle as Va, bytes: 0, stack, activity });
     }
     return found;
   }
 
   private objectReferences({ index }: KernelImage): OutlivingResource[] {
-    return this.references
-      .ofImage(index)
-      .flatMap(({ object, objectName, stacks }) =>
-        stacks.map(
-          (stack): OutlivingResource => ({ kind: 'reference', name: objectName, address: object, bytes: 0, stack }),
-        ),
-      );
+    return this.references.ofImage(index).flatMap(({ object, objectName, origins }) =>
+      origins.map(
+        (origin): OutlivingResource => ({
+          kind: 'reference',
+          name: objectName,
+          address: object,
+          bytes: 0,
+          ...origin,
+        }),
+      ),
+    );
   }
 
   /** Threads that the driver started and that have not ended. */
@@ -128,28 +132,29 @@ export class OutlivingResources {
         address: kthread,
         bytes: 0,
         stack: creator.stack,
+        activity: creator.activity,
       }));
   }
 
   private memory({ index }: KernelImage): OutlivingResource[] {
     const { contiguous, pageAllocations, mappingAddresses, mdls } = this.nt;
     const found: OutlivingResource[] = [];
-    const add = (kind: ResourceKind, address: Va, bytes: number, stack: readonly Va[]): void => {
-      found.push({ kind, name: undefined, address, bytes, stack });
+    const add = (kind: ResourceKind, address: Va, bytes: number, { stack, activity }: Origin): void => {
+      found.push({ kind, name: undefined, address, bytes, stack, activity });
     };
     for (const block of contiguous.outstanding()) {
       const kind = block.purpose === 'contiguous' ? 'contiguous' : 'noncached';
-      if (block.imageIndex === index) add(kind, block.va, block.bytes, block.stack);
+      if (block.imageIndex === index) add(kind, block.va, block.bytes, block);
     }
-    for (const { imageIndex, mdl, frames, stack } of pageAllocations.outstanding()) {
-      if (imageIndex === index) add('locked-pages', mdl, frames.length * pageSize, stack);
+    for (const pages of pageAllocations.outstanding()) {
+      if (pages.imageIndex === index) add('locked-pages', pages.mdl, pages.frames.length * pageSize, pages);
     }
     for (const lock of mdls.outstandingLocks()) if (lock.imageIndex === index) found.push(lockedPages(lock));
-    for (const { imageIndex, va, pages, stack } of mdls.outstandingMappings()) {
-      if (imageIndex === index) add('mapping', va, pages * pageSize, stack);
+    for (const mapping of mdls.outstandingMappings()) {
+      if (mapping.imageIndex === index) add('mapping', mapping.va, mapping.pages * pageSize, mapping);
     }
-    for (const { imageIndex, va, pages, stack } of mappingAddresses.outstanding()) {
-      if (imageIndex === index) add('mapping', va, pages * pageSize, stack);
+    for (const reserved of mappingAddresses.outstanding()) {
+      if (reserved.imageIndex === index) add('mapping', reserved.va, reserved.pages * pageSize, reserved);
     }
     return found;
   }
@@ -158,19 +163,27 @@ export class OutlivingResources {
   private lookasideLists({ index }: KernelImage): OutlivingResource[] {
     return [...this.nt.lookasides.all()]
       .filter(({ imageIndex }) => imageIndex === index)
-      .map(({ list, tag, stack }) => ({ kind: 'lookaside', name: tagText(tag), address: list, bytes: 0, stack }));
+      .map(({ list, tag, stack, activity }) => ({
+        kind: 'lookaside',
+        name: tagText(tag),
+        address: list,
+        bytes: 0,
+        stack,
+        activity,
+      }));
   }
 
   /** ERESOURCEs that were not deleted: the system's list of them still leads to each. */
   private resources({ index }: KernelImage): OutlivingResource[] {
     return [...this.nt.resources.all()]
       .filter(({ holder }) => holder.imageIndex === index)
-      .map(({ resource, holder: { stack } }) => ({
+      .map(({ resource, holder: { stack, activity } }) => ({
         kind: 'resource',
         name: undefined,
         address: resource,
         bytes: 0,
         stack,
+        activity,
       }));
   }
 
@@ -178,41 +191,57 @@ export class OutlivingResources {
   private timers({ index }: KernelImage): OutlivingResource[] {
     return [...this.nt.executiveTimers.all()]
       .filter(({ imageIndex }) => imageIndex === index)
-      .map(({ timer, stack }) => ({ kind: 'timer', name: undefined, address: timer, bytes: 0, stack }));
+      .map(({ timer, stack, activity }) => ({
+        kind: 'timer',
+        name: undefined,
+        address: timer,
+        bytes: 0,
+        stack,
+        activity,
+      }));
   }
 
   /** Routines of the driver that the kernel would still call. */
   private callbacks({ index }: KernelImage): OutlivingResource[] {
     return [...this.nt.callbacks.all()]
       .filter(({ imageIndex }) => imageIndex === index)
-      .map(({ routine, registrar, stack }) => ({
+      .map(({ routine, registrar, stack, activity }) => ({
         kind: 'callback',
         name: registrar,
         address: routine,
         bytes: 0,
         stack,
+        activity,
       }));
   }
 
   private errorLogEntries({ index }: KernelImage): OutlivingResource[] {
     return [...this.nt.io.registrations.pendingErrorLogEntries]
       .filter(({ imageIndex }) => imageIndex === index)
-      .map(({ entry, bytes, stack }) => ({ kind: 'error-log-entry', name: undefined, address: entry, bytes, stack }));
+      .map(({ entry, bytes, stack, activity }) => ({
+        kind: 'error-log-entry',
+        name: undefined,
+        address: entry,
+        bytes,
+        stack,
+        activity,
+      }));
   }
 
   private registryCallbacks({ index }: KernelImage): OutlivingResource[] {
     return [...this.nt.registry.callbacks.all()]
       .filter(({ imageIndex }) => imageIndex === index)
-      .map(({ routine, altitude, stack }) => ({
+      .map(({ routine, altitude, stack, activity }) => ({
         kind: 'registry-callback',
         name: altitude,
         address: routine,
         bytes: 0,
         stack,
+        activity,
       }));
   }
 }
 
-function lockedPages({ mdl, pages, stack }: PageLock): OutlivingResource {
-  return { kind: 'locked-pages', name: undefined, address: mdl, bytes: pages * pageSize, stack };
+function lockedPages({ mdl, pages, stack, activity }: PageLock): OutlivingResource {
+  return { kind: 'locked-pages', name: undefined, address: mdl, bytes: pages * pageSize, stack, activity };
 }
