@@ -2,21 +2,17 @@
  * The emulated NT kernel: its components, and the two places where guest and host meet: a call that reaches a host
  * address ({@link Nt.hostCall}) and the loop that runs the processor ({@link Nt.run}).
  */
-import { assert, unreachable } from '../base/errors.ts';
+import { unreachable } from '../base/errors.ts';
 import { type StoreCell, Stores, type StoresSnapshot } from '../base/store.ts';
 import type { StoreNumbers } from '../base/store-numbers.ts';
-import { type Va, vaAdd, vaToU64 } from '../base/va.ts';
+import { type Va, vaToU64 } from '../base/va.ts';
 import { Cpu, type CpuExit } from '../engine/cpu/cpu.ts';
-import { Gpr } from '../engine/cpu/state.ts';
 import { GuestFault } from '../engine/memory/guest-fault.ts';
 import { GuestMemory, type MemorySnapshot } from '../engine/memory/guest-memory.ts';
 import { AddressMap } from './address-map.ts';
 import { Registry } from './cm/registry.ts';
 import { kernelComponents } from './components.ts';
 import { BugCheck } from './declare/bug-check.ts';
-import { Call, maximumGuestArguments, pushResumeFrame, ResumedCall, readResumeFrame } from './declare/call.ts';
-import { type Action, type CallGuest, isAction, type Outcome, type ReturnValue } from './declare/outcome.ts';
-import type { ArgumentSlots } from './declare/parameter-types.ts';
 import { NtEventSource } from './events.ts';
 import { Lookasides } from './ex/lookaside.ts';
 import { Pool } from './ex/pool.ts';
@@ -26,7 +22,7 @@ import { Resources } from './ex/resource.ts';
 import { ExecutiveTimers } from './ex/timer-exports.ts';
 import { WorkQueue } from './ex/work-queue.ts';
 import { FileSystem } from './fs/file-system.ts';
-import { HostEntries, proceed, type RoutineEntry } from './host-entries.ts';
+import { HostEntries } from './host-entries.ts';
 import { IoManager } from './io/io-manager.ts';
 import { Apcs } from './ke/apcs.ts';
 import { Clock } from './ke/clock.ts';
@@ -37,11 +33,11 @@ import { ProcessorBlock } from './ke/processor-block.ts';
 import { Scheduler } from './ke/scheduler.ts';
 import type { Thread } from './ke/thread.ts';
 import { Timers } from './ke/timers.ts';
+import { KernelCalls } from './kernel-calls.ts';
 import { AddressSpace } from './mm/address-space.ts';
 import { ContiguousMemory } from './mm/contiguous-memory.ts';
 import { DriverPaging } from './mm/driver-paging.ts';
 import { Images } from './mm/images.ts';
-import type { KernelImage } from './mm/kernel-image.ts';
 import { buildKernelModules } from './mm/kernel-modules.ts';
 import { MappingAddresses } from './mm/mapping-addresses.ts';
 import { Mdls } from './mm/mdls.ts';
@@ -108,6 +104,7 @@ export class Nt {
   readonly events = new NtEventSource();
   readonly entries = new HostEntries();
   readonly random: Random;
+  readonly calls = new KernelCalls(this);
   readonly addressSpace: AddressSpace;
   readonly processor: ProcessorBlock;
   readonly clock: Clock;
@@ -293,145 +290,11 @@ export class Nt {
     if (this.isCallTooMany()) return false;
     // As guard() does, without a closure for each call.
     try {
-      return this.enterHost() && this.end.value === undefined;
+      return this.calls.enter() && this.end.value === undefined;
     } catch (thrown) {
       this.caught(thrown);
       return false;
     }
-  }
-
-  private enterHost(): boolean {
-    const { state } = this.cpu;
-    const rip = state.rip;
-    const entry = this.entries.at(rip);
-    const stack = state.gprVa(Gpr.Rsp);
-    if (entry === undefined) {
-      throw new BugCheck(0x50, [rip, 8, rip, 0], 'the kernel was entered at an address that is no routine');
-    }
-    if (entry.kind === 'resume') {
-      const frame = readResumeFrame(this, stack);
-      const call = new ResumedCall(this, entry.routine.name, frame.image, frame.stack, frame.record);
-      return this.conclude(entry.routine, entry.go(this, call), frame.stack, frame.image);
-    }
-    const target = entry.kind === 'routine' ? entry : entry.target;
-    const image = entry.kind === 'thunk' ? entry.image : undefined;
-    if (target === undefined) {
-      const name = entry.kind === 'thunk' ? entry.importName : entry.name;
-      this.finish({
-        kind: 'unsupported',
-        what: 'export',
-        name,
-        site: this.memory.readVa(stack),
-        stack: this.currentStack(),
-      });
-      return false;
-    }
-    const call = new Call(this, target.name, image, rip, stack);
-    if (this.events.has('exportCalled')) {
-      this.events.emit('exportCalled', { name: target.name, image, returnAddress: call.returnAddress });
-    }
-    return this.conclude(target, this.perform(target, call), stack, image);
-  }
-
-  private perform(target: RoutineEntry, call: Call): Outcome {
-    const { hooks, routine } = target;
-    for (let index = 0; index < hooks.length; index++) {
-      const { before } = hooks[index] as RoutineEntry['hooks'][number];
-      if (before === undefined) continue;
-      const instead = before(this, call) ?? proceed;
-      if (instead !== proceed) return instead;
-    }
-    const outcome = routine.body(this, readArguments(target.parameters, call) as never, call);
-    if (hooks.length > 0) this.runAfter(target, call, outcome);
-    return outcome;
-  }
-
-  private runAfter({ name, hooks }: RoutineEntry, call: Call, outcome: Outcome): void {
-    for (const { after } of hooks) {
-      if (after === undefined) continue;
-      if (!isAction(outcome)) after(this, call, outcome);
-      else assert(outcome.action !== 'wait', `${name} waits: a hook behind it would not see the result`);
-    }
-  }
-
-  /** Carries out what a routine's body (or resume point) answered. */
-  private conclude(routine: RoutineEntry, outcome: Outcome, stack: Va, image: KernelImage | undefined): boolean {
-    if (!isAction(outcome)) {
-      this.returnToCaller(outcome, stack);
-      return this.goesOn();
-    }
-    this.act(routine, outcome, stack, image);
-    return false;
-  }
-
-  /** Where a routine of the kernel returns: what is pending runs, or another thread. True if the guest goes on here. */
-  private goesOn(): boolean {
-    return !this.interrupts.deliver() && !this.scheduler.preempt();
-  }
-
-  private act(routine: RoutineEntry, action: Action, stack: Va, image: KernelImage | undefined): void {
-    switch (action.action) {
-      case 'call-guest':
-        this.callGuest(action, stack, this.entries.resumeVa(routine.name, action.resume), image);
-        return;
-      case 'wait':
-        if (action.resume !== undefined) {
-          pushResumeFrame(this, stack, this.entries.resumeVa(routine.name, action.resume), action.record ?? [], image);
-          // The thread goes on as if the resume point had been returned to.
-          this.returnToCaller(undefined, this.cpu.state.gprVa(Gpr.Rsp));
-        } else {
-          this.returnToCaller(undefined, stack);
-        }
-        this.scheduler.wait(action, routine.va);
-        if (this.scheduler.hasRunningThread) this.goesOn();
-        return;
-      case 'raise':
-        this.exceptions.raiseAtCall(action.status, action.information ?? [], stack);
-        return;
-      case 'continue':
-        return;
-      case 'unsupported':
-        this.finish({
-          kind: 'unsupported',
-          what: 'behaviour',
-          name: action.what,
-          site: this.memory.readVa(stack),
-          stack: this.currentStack(),
-        });
-        return;
-      default:
-        unreachable(action);
-    }
-  }
-
-  /** Enters a routine of the guest so that it returns to `resumeVa` with a frame that holds the record. */
-  callGuest(
-    action: Omit<CallGuest, 'action' | 'resume'>,
-    stack: Va,
-    resumeVa: Va,
-    image: KernelImage | undefined,
-  ): void {
-    const { state } = this.cpu;
-    const args = action.args.map((argument) =>
-      typeof argument === 'bigint' ? BigInt.asUintN(64, argument) : vaToU64(argument as Va),
-    );
-    assert(args.length <= maximumGuestArguments, 'a guest routine is called with too many arguments');
-    pushResumeFrame(this, stack, resumeVa, action.record, image, args.slice(4));
-    for (const [index, register] of [Gpr.Rcx, Gpr.Rdx, Gpr.R8, Gpr.R9].entries()) {
-      const value = args[index];
-      if (value !== undefined) state.setGpr(register, value);
-    }
-    state.rip = action.routine;
-  }
-
-  private returnToCaller(value: ReturnValue, stack: Va): void {
-    const { state } = this.cpu;
-    if (typeof value === 'number') state.setGprVa(Gpr.Rax, value as Va);
-    else if (typeof value === 'boolean') state.setGpr(Gpr.Rax, value ? 1n : 0n);
-    else if (typeof value === 'bigint') state.setGpr(Gpr.Rax, BigInt.asUintN(64, value));
-    const returnTo = this.memory.readVa(stack);
-    state.setGprVa(Gpr.Rsp, vaAdd(stack, 8));
-    state.rip = returnTo;
   }
 
   /** Runs kernel code: a fault that it meets in guest memory, or a bug check, becomes what Windows makes of it. */
@@ -506,13 +369,4 @@ export class Nt {
     this.images.rebuild();
     this.timers.forgetNextDue();
   }
-}
-
-function readArguments(parameters: RoutineEntry['parameters'], slots: ArgumentSlots): Record<string, unknown> {
-  const result: Record<string, unknown> = {};
-  for (let index = 0; index < parameters.length; index++) {
-    const [name, type] = parameters[index] as RoutineEntry['parameters'][number];
-    result[name] = type.read(slots, index);
-  }
-  return result;
 }

@@ -10,9 +10,8 @@ import type { LifeRecord } from './life-record.ts';
 import type { Act } from './life-state.ts';
 import { type LoadedDriver, moduleName } from './loaded-driver.ts';
 import { type KernelCall, PnpDeviceOfLife } from './pnp-device.ts';
-import type { DeviceVerb, Step } from './scenario/step.ts';
+import type { DeviceStep, Step } from './scenario/step.ts';
 
-type DeviceStep = Step & { readonly verb: DeviceVerb };
 type InterruptStep = Step & { readonly verb: 'interrupt' };
 type UnloadStep = Step & { readonly verb: 'unload' };
 

@@ -18,7 +18,7 @@ import { ProcessEnd } from './process-end.ts';
 import { ProcessLife } from './process-life.ts';
 import { RequestActs } from './request-acts.ts';
 import type { RequestStep } from './requester.ts';
-import { deviceVerbs, type Step } from './scenario/step.ts';
+import { deviceVerbs, isDeviceStep, type Step } from './scenario/step.ts';
 import { planTour, type RequestTrial } from './scenario/tour.ts';
 import { sequelOf } from './scenario/tour-sequel.ts';
 import { stuckReason, unloadReason } from './stuck-reason.ts';
@@ -168,6 +168,10 @@ export class Life {
       this.record.giveUp(`the step '${act.text}' cannot be taken: the system is asleep until resume`);
       return;
     }
+    if (isDeviceStep(act)) {
+      this.driverActs.change(act);
+      return;
+    }
     switch (act.verb) {
       case 'load':
         this.driverActs.load(act.driver);
@@ -243,16 +247,6 @@ export class Life {
         return;
       case 'departure':
         this.driverActs.depart();
-        return;
-      case 'start':
-      case 'stop':
-      case 'surprise-remove':
-      case 'remove':
-      case 'cancel-stop':
-      case 'cancel-remove':
-      case 'suspend':
-      case 'resume':
-        this.driverActs.change(act);
         return;
       case 'interrupt':
         this.driverActs.interrupt(act);
@@ -341,6 +335,10 @@ export class Life {
 
   /** The thread came back from the kernel with a status. */
   private returned(act: Act, status: number): void {
+    if (isDeviceStep(act)) {
+      this.driverActs.changed(act, status);
+      return;
+    }
     switch (act.verb) {
       case 'load':
         this.driverActs.loaded(act.driver, status);
@@ -353,16 +351,6 @@ export class Life {
         return;
       case 'departure':
         this.driverActs.departed(status);
-        return;
-      case 'start':
-      case 'stop':
-      case 'surprise-remove':
-      case 'remove':
-      case 'cancel-stop':
-      case 'cancel-remove':
-      case 'suspend':
-      case 'resume':
-        this.driverActs.changed(act, status);
         return;
       case 'final-unload':
         this.driverActs.unloaded(act.driver, status);

@@ -254,7 +254,7 @@ export class Apcs {
     if (thread.wait !== undefined) scheduler.update(thread.kthread, { wait: undefined });
     const record = [...contextToWords(context), locals, kernelMode, ...wordsOfWait(thread.wait)];
     const { routine, args } = this.begin(apc, record);
-    nt.callGuest(
+    nt.calls.callGuest(
       { routine, args, record },
       stack,
       nt.entries.resumeVa('KiDeliverApc', 'kernelRoutineReturned'),

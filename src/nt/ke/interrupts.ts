@@ -76,7 +76,7 @@ export class Interrupts {
     setIrql(nt, Irql.DISPATCH);
     const { routine, args } = this.takeDpc();
     const resumeVa = nt.entries.resumeVa('KiRetireDpcList', 'routineReturned');
-    nt.callGuest({ routine, args, record: contextToWords(context) }, stack, resumeVa, undefined);
+    nt.calls.callGuest({ routine, args, record: contextToWords(context) }, stack, resumeVa, undefined);
     return true;
   }
 

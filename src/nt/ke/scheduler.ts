@@ -132,7 +132,7 @@ export class Scheduler {
     const running = saveContext(state);
     const base = vaAdd(this.thread(kthread).stackBase, -0x18);
     this.nt.memory.writeU64(base, 0n);
-    this.nt.callGuest(
+    this.nt.calls.callGuest(
       { routine, args, record: [] },
       base,
       this.nt.entries.resumeVa('KiThreadStartup', 'returned'),

@@ -1,6 +1,7 @@
-/** ntddk.h */
+/** ntddk.h: what IoGetConfigurationInformation leads to. */
 import { struct, u8, u32 } from '../declare/struct.ts';
 
+/** How many of each kind of device there are. */
 export const CONFIGURATION_INFORMATION = struct('_CONFIGURATION_INFORMATION', {
   DiskCount: u32,
   FloppyCount: u32,

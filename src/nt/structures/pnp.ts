@@ -145,18 +145,3 @@ export const TARGET_DEVICE_CUSTOM_NOTIFICATION = struct('_TARGET_DEVICE_CUSTOM_N
   NameBufferOffset: i32,
   CustomDataBuffer: bytes(1),
 });
-
-/** wdm.h: CONFIGURATION_INFORMATION, how many of each kind of device there are. */
-export const CONFIGURATION_INFORMATION = struct('_CONFIGURATION_INFORMATION', {
-  DiskCount: u32,
-  FloppyCount: u32,
-  CdRomCount: u32,
-  TapeCount: u32,
-  ScsiPortCount: u32,
-  SerialCount: u32,
-  ParallelCount: u32,
-  AtDiskPrimaryAddressClaimed: u8,
-  AtDiskSecondaryAddressClaimed: u8,
-  Version: u32,
-  MediumChangerCount: u32,
-});

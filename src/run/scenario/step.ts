@@ -21,6 +21,14 @@ export type DeviceVerb = (typeof deviceVerbs)[number];
 
 const isDeviceVerb = (verb: string): verb is DeviceVerb => (deviceVerbs as readonly string[]).includes(verb);
 
+/** Something that is done to the plug-and-play device, or to the power of all. */
+export interface DeviceStep {
+  readonly verb: DeviceVerb;
+  readonly text: string;
+}
+
+export const isDeviceStep = (act: { readonly verb: string }): act is DeviceStep => isDeviceVerb(act.verb);
+
 export type Step =
   | { readonly verb: 'open'; readonly text: string; readonly path: string; readonly name: string | undefined }
   | { readonly verb: 'close'; readonly text: string; readonly target: string | undefined }
@@ -56,7 +64,7 @@ export type Step =
     }
   | { readonly verb: 'event'; readonly text: string; readonly name: string | undefined }
   | { readonly verb: 'wait'; readonly text: string; readonly duration100ns: number }
-  | { readonly verb: DeviceVerb; readonly text: string }
+  | DeviceStep
   | { readonly verb: 'interrupt'; readonly text: string; readonly isMessage: boolean | undefined }
   /** `driver`: a file name, with or without its extension; undefined for all. */
   | { readonly verb: 'unload'; readonly text: string; readonly driver: string | undefined };
