@@ -49,25 +49,26 @@ const controlRoutine = (doc: string, major: number, mode: (nt: Nt) => number) =>
 /** IO_NO_PARAMETER_CHECKING */
 const noParameterChecking = 0x100;
 
-const ioCreate = (doc: string) =>
-  ntRoutine({
-    doc,
-    irql: passiveOnly,
-    params: {
-      ...createParameters,
-      CreateFileType: ULONG,
-      InternalParameters: PVOID,
-      Options: ULONG,
-      DriverContext: PVOID,
-    },
-    returns: 'NTSTATUS',
-    support: { partial: 'named pipes and mailslots; a driver context' },
-    body: (nt, args) => {
-      if (args.CreateFileType !== 0) return unsupported('IoCreateFile for a named pipe or a mailslot');
-      return createFrom(nt, args, nt.previousMode === 0 || (args.Options & noParameterChecking) !== 0);
-    },
-    resume: createResume,
-  });
+const ioCreateParameters = {
+  ...createParameters,
+  CreateFileType: ULONG,
+  InternalParameters: PVOID,
+  Options: ULONG,
+} as const;
+const createPartially = { partial: 'named pipes and mailslots' } as const;
+
+type IoCreateArguments = Parameters<typeof createFrom>[1] & {
+  readonly CreateFileType: number;
+  readonly Options: number;
+};
+
+function ioCreate(nt: Nt, args: IoCreateArguments): Outcome {
+  if (args.CreateFileType !== 0) return unsupported('IoCreateFile for a named pipe or a mailslot');
+  return createFrom(nt, args, nt.previousMode === 0 || (args.Options & noParameterChecking) !== 0);
+}
+
+/** IO_DRIVER_CREATE_CONTEXT: Size, ExtraCreateParameter, DeviceObjectHint, TxnParameters. */
+const contextOffsets = [8, 16, 24] as const;
 
 // ---- ZwDeleteFile: open for deletion, close.
 
@@ -128,8 +129,29 @@ export const ioFileServices = ntExports('ntoskrnl.exe', {
     MajorFunction.FileSystemControl,
     (nt) => nt.previousMode,
   ),
-  IoCreateFile: ioCreate('wdm.h; nf-wdm-iocreatefile'),
-  IoCreateFileEx: ioCreate('ntddk.h; nf-ntddk-iocreatefileex'),
+  IoCreateFile: ntRoutine({
+    doc: 'wdm.h; nf-wdm-iocreatefile',
+    irql: passiveOnly,
+    params: ioCreateParameters,
+    returns: 'NTSTATUS',
+    support: createPartially,
+    body: ioCreate,
+    resume: createResume,
+  }),
+  IoCreateFileEx: ntRoutine({
+    doc: 'ntddk.h; nf-ntddk-iocreatefileex',
+    irql: passiveOnly,
+    params: { ...ioCreateParameters, DriverContext: PVOID },
+    returns: 'NTSTATUS',
+    support: createPartially,
+    body: (nt, args) => {
+      const { DriverContext: context } = args;
+      const says = (offset: number): boolean => nt.memory.readVa(vaAdd(context, offset)) !== nullVa;
+      if (context !== nullVa && contextOffsets.some(says)) return unsupported('IoCreateFileEx with a driver context');
+      return ioCreate(nt, args);
+    },
+    resume: createResume,
+  }),
   ZwDeleteFile: ntRoutine({
     doc: 'ntifs.h; nf-ntifs-zwdeletefile',
     irql: passiveOnly,

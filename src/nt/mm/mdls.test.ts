@@ -216,6 +216,24 @@ describe('mapping', () => {
     expect(t.flags(mdl) & MdlFlag.MappedToSystemVa).toBe(0);
   });
 
+  it('is made by the older routine too, which stops where the newer one may answer NULL', () => {
+    const t = new MdlTest();
+    const buffer = t.pool(0x1000);
+    const mdl = t.mdl(buffer, 0x1000);
+    expect(t.bugCheck('MmMapLockedPages', mdl, kernelMode)).toMatchObject({ code: 0x1a });
+    t.lock(mdl);
+    const va = t.callVa('MmMapLockedPages', mdl, kernelMode);
+    t.nt.memory.writeU8(va, 0x5b);
+    expect(t.nt.memory.readU8(buffer)).toBe(0x5b);
+    expect(t.mappings).toBe(1);
+    t.call('MmUnmapLockedPages', va, mdl);
+    expect(t.mappings).toBe(0);
+    const other = t.callVa('MmMapLockedPages', mdl, userMode);
+    expect(other > 0 && other < AddressMap.userEnd).toBe(true);
+    t.call('MmUnmapLockedPages', other, mdl);
+    expect(t.mappings).toBe(0);
+  });
+
   it('reaches the requesting process in user mode', () => {
     const t = new MdlTest();
     const buffer = t.pool(0x1000);
