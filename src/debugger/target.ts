@@ -1,0 +1,28 @@
+/** What a debugger needs of a machine; `run/machine.ts` has one. */
+import type { LoadedSymbols } from '../image/symbols/index.ts';
+import type { KernelImage } from '../nt/mm/kernel-image.ts';
+import type { Nt } from '../nt/nt.ts';
+import type { OptionChoice } from '../verifier/core/options.ts';
+import type { PoolTracking } from '../verifier/pool-tracking/pool-tracking.ts';
+
+/** A machine under the debugger. It stands still but for {@link resume}. */
+export interface Target {
+  readonly nt: Nt;
+  /** Driver Verifier's options in force. */
+  readonly options: OptionChoice;
+  /** Undefined if the option is not on. */
+  readonly poolTracking: PoolTracking | undefined;
+  /** The verified drivers' images, in the order in which they are loaded; also those that are gone. */
+  readonly verifiedImages: readonly KernelImage[];
+  /** Undefined for an image without a file: the kernel's modules. */
+  symbolsOf(image: KernelImage): LoadedSymbols | undefined;
+  /**
+   * Goes on from where the machine stands: up to a breakpoint, a step's end or what else stops it (`nt.debugControl` says
+   * which), or to the end of the drivers' life.
+   */
+  resume(): 'stopped' | 'over';
+  /** One sentence on how the life ended: the verdict. Asked only when it is over. */
+  readonly outcome: string;
+  /** A source file's lines by its recorded path; undefined if it is not at hand. */
+  readSource?(file: string): readonly string[] | undefined;
+}
