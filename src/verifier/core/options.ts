@@ -13,6 +13,17 @@ export interface VerifierOption {
   readonly isImplemented: boolean;
 }
 
+/** The groups in which Windows 10 and 11 list the options. */
+export type OptionGroup = 'standard' | 'additional' | 'reserved';
+
+/** A line of the list of options. */
+export interface ListedOption {
+  /** 0: what is always on. */
+  readonly flag: number;
+  readonly name: string;
+  readonly group: OptionGroup;
+}
+
 const option = (bit: number, name: string, isStandard: boolean, isImplemented = false): VerifierOption => ({
   flag: 2 ** bit,
   name,
@@ -50,6 +61,20 @@ export const PoolTrackingFlag = 0x8;
 /** A part of the option exists: what it checks of pool, lookaside lists and ERESOURCEs. */
 export const MiscellaneousChecksFlag = 0x800;
 
+/** Comes with I/O verification and is not listed by itself since Windows 7. */
+const EnhancedIoVerificationFlag = 0x40;
+/** Bits that Windows 11 keeps without a public option: 20 stands for WDF verification where `/standard` set it. */
+const reservedBits: readonly number[] = [12, 20, 22, 26, 27, 28, 29, 30, 31];
+
+/** The options as `!verifier` and the Driver Verifier Manager list them, group by group, ascending by flag. */
+export const listedOptions: readonly ListedOption[] = [
+  { flag: 0, name: 'Automatic Checks', group: 'standard' },
+  ...verifierOptions
+    .filter(({ flag }) => flag !== EnhancedIoVerificationFlag)
+    .map(({ flag, name, isStandard }): ListedOption => ({ flag, name, group: isStandard ? 'standard' : 'additional' })),
+  ...reservedBits.map((bit): ListedOption => ({ flag: 2 ** bit, name: 'Unused or reserved flag', group: 'reserved' })),
+];
+
 /** The flags of `/standard`. */
 export const standardFlags = verifierOptions.reduce(
   (flags, entry) => (entry.isStandard ? flags + entry.flag : flags),
@@ -82,6 +107,7 @@ export function chooseOptions(flags: number): OptionChoice {
   };
 }
 
-function hasBit(flags: number, flag: number): boolean {
+/** Of flags that may have bit 31. */
+export function hasBit(flags: number, flag: number): boolean {
   return Math.floor(flags / flag) % 2 === 1;
 }
