@@ -1,6 +1,7 @@
 /** The line on a terminal that says how far a long run has come. */
+
+import { printable } from '../base/printable.ts';
 import type { Progress } from '../run/progress.ts';
-import { printable } from '../run/report/printable.ts';
 
 /** Where it is drawn. */
 export interface ProgressTerminal {

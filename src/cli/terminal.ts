@@ -1,7 +1,7 @@
 /** Where a command writes, and how emphasis looks there. */
 import { writeFileSync } from 'node:fs';
 import pc from 'picocolors';
-import { printable, terminalSafeJson } from '../run/report/printable.ts';
+import { printable, terminalSafeJson } from '../base/printable.ts';
 import { plainStyle, type TextStyle } from '../run/report/text.ts';
 import { fileError, systemProblem } from './errors.ts';
 import type { ProgressTerminal } from './progress-line.ts';

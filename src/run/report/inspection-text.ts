@@ -1,6 +1,7 @@
 /** The text view of `poolproof inspect`: facts of the image, then its imports by module. */
+
+import { printable } from '../../base/printable.ts';
 import type { InspectedImport, Inspection } from '../inspect.ts';
-import { printable } from './printable.ts';
 import { plainStyle, type TextStyle } from './text.ts';
 
 export function inspectionText(inspection: Inspection, style: TextStyle = plainStyle): string {

@@ -1,8 +1,9 @@
 /** The report as text: verdict first, then the reasons, what was found and where, and the counters. */
+
+import { printable } from '../../base/printable.ts';
 import { ntSuccess } from '../../nt/ntstatus.ts';
 import { statusName } from '../../nt/status-name.ts';
 import { bugCheckLines } from './bug-check-arguments.ts';
-import { printable } from './printable.ts';
 import type {
   CountersReport,
   Leak,
