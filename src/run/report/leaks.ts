@@ -117,6 +117,6 @@ function activitiesOf(group: readonly OutlivingResource[]): Activities {
 
 const poolTypeNames = new Map<number, string>(Object.entries(PoolType).map(([name, value]) => [value, name]));
 
-function poolTypeName(poolType: number): string {
+export function poolTypeName(poolType: number): string {
   return poolTypeNames.get(poolType) ?? `0x${poolType.toString(16)}`;
 }
