@@ -2,11 +2,12 @@
 import type { Va } from '../base/va.ts';
 import type { Call, ResumedCall } from './declare/call.ts';
 import type { PoolBlock, PoolRequest } from './ex/pool.ts';
+import type { DmaEvents } from './hal/dma-adapters.ts';
 import type { ContiguousBlock } from './mm/contiguous-memory.ts';
 import type { KernelImage } from './mm/kernel-image.ts';
 
 /** Event name to payload. */
-export interface NtEvents {
+export interface NtEvents extends DmaEvents {
   imageLoaded: { readonly image: KernelImage };
   /** The driver's unload routine is about to run. */
   driverUnloading: { readonly image: KernelImage; readonly driverObject: Va };

@@ -22,6 +22,7 @@ import { Resources } from './ex/resource.ts';
 import { ExecutiveTimers } from './ex/timer-exports.ts';
 import { WorkQueue } from './ex/work-queue.ts';
 import { FileSystem } from './fs/file-system.ts';
+import { Dma } from './hal/dma-adapters.ts';
 import { HostEntries } from './host-entries.ts';
 import { IoManager } from './io/io-manager.ts';
 import { Apcs } from './ke/apcs.ts';
@@ -136,6 +137,7 @@ export class Nt {
   readonly executiveTimers: ExecutiveTimers;
   readonly lookasides: Lookasides;
   readonly io: IoManager;
+  readonly dma: Dma;
   readonly power: PowerManager;
   /** A number that whoever runs the machine gives to what goes on; noted with what drivers allocate meanwhile. */
   readonly activity: StoreCell<number>;
@@ -192,6 +194,7 @@ export class Nt {
     this.executiveTimers = new ExecutiveTimers(this);
     this.lookasides = new Lookasides(this);
     this.io = new IoManager(this);
+    this.dma = new Dma(this);
     this.power = new PowerManager(this);
     buildKernelModules(this, kernelComponents);
     this.processor.boot();
