@@ -2,7 +2,7 @@
 import type { Session } from './session.ts';
 
 /** What may stand in a command's argument, for completion. */
-export type ArgumentKind = 'address' | 'symbol' | 'image' | 'step' | 'text';
+export type ArgumentKind = 'address' | 'symbol' | 'image' | 'register' | 'command' | 'step' | 'text';
 
 export interface DebuggerCommand {
   /** As typed: `db`, `!verifier`, `.bugcheck`. */
@@ -17,6 +17,13 @@ export interface DebuggerCommand {
   readonly details?: readonly string[];
   /** By position; the last one also stands for what follows it. */
   readonly completes?: readonly ArgumentKind[];
+  /**
+   * What an empty line after it does: `again` runs the same text once more, `continues` the command without arguments,
+   * which goes on where it ended. Undefined: nothing.
+   */
+  readonly repeat?: 'again' | 'continues';
+  /** The rest of the line belongs to it, semicolons too. */
+  readonly takesWholeLine?: true;
   /**
    * Prints with `session.print`. `text` is what follows the name, without blanks around it. Throws
    * {@link CommandError} for what the user typed wrongly.

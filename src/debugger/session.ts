@@ -1,6 +1,13 @@
 /** A debugger at a machine: takes lines as they are typed, prints as the kernel debugger does. */
-import { CommandError } from './command.ts';
+import { printable } from '../base/printable.ts';
+import type { Va } from '../base/va.ts';
+import { CommandError, type DebuggerCommand } from './command.ts';
+import { firstCommand } from './command-line.ts';
 import { findCommand } from './commands/index.ts';
+import { type Completion, complete } from './completion.ts';
+import type { ExpressionScope } from './expression.ts';
+import { machineScope } from './scope.ts';
+import { SymbolTable } from './symbols.ts';
 import type { Target } from './target.ts';
 
 /** Where a session is shown. */
@@ -11,15 +18,32 @@ export interface SessionHost {
   breathe(): Promise<void>;
 }
 
+/** `$t0` to `$t19` */
+const temporaryCount = 20;
+
 export class Session {
   readonly target: Target;
-  private readonly host: SessionHost;
+  readonly host: SessionHost;
+  readonly symbols: SymbolTable;
+  /** What names in expressions mean. */
+  readonly scope: ExpressionScope;
+  /** The user's own pseudo-registers, `$t0` to `$t19`. */
+  readonly temporaries = new BigUint64Array(temporaryCount);
   /** Whether `q` was typed. */
   hasQuit = false;
+  /** Where `d` without an address goes on, and as which of the family. */
+  displayNext: Va | undefined;
+  displayFormat = 'db';
+  /** Where `u` without an address goes on; undefined: at the instruction pointer. */
+  disassemblyNext: Va | undefined;
+  /** What an empty line runs. */
+  private repeated: string | undefined;
 
   constructor(target: Target, host: SessionHost) {
     this.target = target;
     this.host = host;
+    this.symbols = new SymbolTable(target);
+    this.scope = machineScope(this);
   }
 
   /** The processor's number stands in front, as on machines with several. */
@@ -27,23 +51,50 @@ export class Session {
     return '0: kd> ';
   }
 
-  /** One line of output; none of it is interpreted. */
+  /** One line of output. Control characters, which can only come from a driver, are made visible; tabs stay. */
   print(line = ''): void {
-    this.host.write(`${line}\n`);
+    this.host.write(`${line.split('\t').map(printable).join('\t')}\n`);
   }
 
-  /** Commands separated by `;`, as typed at the prompt. */
+  /** To be called whenever the machine has run: what goes on by itself starts at the instruction pointer again. */
+  machineRan(): void {
+    this.disassemblyNext = undefined;
+  }
+
+  /** Commands separated by `;`, as typed at the prompt. An empty line repeats what can be repeated. */
   async execute(line: string): Promise<void> {
-    for (const text of line.split(';')) {
-      const trimmed = text.trim();
-      if (trimmed === '' || this.hasQuit) continue;
+    const typed = line.trim() === '' ? (this.repeated ?? '') : line;
+    for (let left = typed.trim(); left !== '' && !this.hasQuit; ) {
       try {
-        const { command, rest } = findCommand(trimmed);
-        await command.run(this, rest);
+        left = await this.executeFirst(left);
       } catch (thrown) {
         if (!(thrown instanceof CommandError)) throw thrown;
-        this.print(thrown.message);
+        for (const part of thrown.message.split('\n')) this.print(part);
+        return;
       }
     }
   }
+
+  /** How the last word of a line may go on. */
+  complete(line: string): Completion {
+    return complete(this, line);
+  }
+
+  private async executeFirst(line: string): Promise<string> {
+    const { text, rest } = firstCommand(line);
+    if (text === '') return rest.trim();
+    const { command, name, rest: args } = findCommand(text);
+    this.repeated = repeatOf(command, name, text);
+    if (command.takesWholeLine) {
+      await command.run(this, line.slice(line.length - line.trimStart().length + name.length).trim());
+      return '';
+    }
+    await command.run(this, args);
+    return rest.trim();
+  }
+}
+
+function repeatOf(command: DebuggerCommand, name: string, text: string): string | undefined {
+  if (command.repeat === undefined) return undefined;
+  return command.repeat === 'again' ? text : name;
 }

@@ -1,13 +1,25 @@
 /** All commands. A new one is a file here and a line below. */
 import { CommandError, type DebuggerCommand } from '../command.ts';
+import { splitName } from '../command-line.ts';
 import { quit } from './quit.ts';
 
 export const commands: readonly DebuggerCommand[] = [quit];
 
-/** The command at the beginning of a line, and what follows its name. */
-export function findCommand(line: string): { readonly command: DebuggerCommand; readonly rest: string } {
-  const [name = ''] = /^\S+/.exec(line) ?? [];
-  const command = commands.find((one) => one.name === name || one.aliases?.includes(name));
+/** The command that is called so; names of letters also in capitals. */
+export function commandNamed(name: string): DebuggerCommand | undefined {
+  const find = (wanted: string): DebuggerCommand | undefined =>
+    commands.find((one) => one.name === wanted || one.aliases?.includes(wanted));
+  return find(name) ?? find(name.toLowerCase());
+}
+
+/** The command at the beginning of a line, its name as typed, and what follows it. */
+export function findCommand(line: string): {
+  readonly command: DebuggerCommand;
+  readonly name: string;
+  readonly rest: string;
+} {
+  const { name, rest } = splitName(line);
+  const command = commandNamed(name);
   if (command === undefined) throw new CommandError(`Couldn't resolve '${name}': no such command; .help lists them`);
-  return { command, rest: line.slice(name.length).trim() };
+  return { command, name, rest };
 }

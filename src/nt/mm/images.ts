@@ -71,6 +71,14 @@ export class Images {
     return undefined;
   }
 
+  /** Names and addresses of what a kernel module exports: `ntoskrnl.exe`, `hal.dll`. */
+  kernelExportsOf(module: string): readonly (readonly [string, Va])[] {
+    const prefix = `${module}!`;
+    return [...this.kernelExports]
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, va]) => [key.slice(prefix.length), va]);
+  }
+
   functionRangesOf(va: Va): readonly VaRange[] | undefined {
     const image = this.containing(va);
     if (image?.pe === undefined) return undefined;
