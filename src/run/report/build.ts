@@ -2,10 +2,10 @@
 
 import { assert } from '../../base/errors.ts';
 import { sha256 } from '../../base/sha256.ts';
+import { CallStackReader } from '../../debugger/call-stack.ts';
 import { bugCheckName } from '../../nt/bug-check-names.ts';
 import { type BugCheck, bugCheckParameterText } from '../../nt/declare/bug-check.ts';
 import { statusText } from '../../nt/ntstatus.ts';
-import { CallStackReader } from '../call-stack.ts';
 import type { LoadedDriver } from '../loaded-driver.ts';
 import type { Machine } from '../machine.ts';
 import type { DriverFile } from '../machine-options.ts';

@@ -1,9 +1,9 @@
 /** Free blocks of pool that hold what they did not hold when they were freed: somebody wrote to them. */
 import type { Va } from '../../base/va.ts';
+import type { CallStackReader } from '../../debugger/call-stack.ts';
 import { tagText } from '../../nt/declare/parameter-types.ts';
 import type { DamagedBlock } from '../../nt/ex/free-blocks.ts';
 import type { LogEntry } from '../../verifier/pool-tracking/allocation-log.ts';
-import type { CallStackReader } from '../call-stack.ts';
 import type { Machine } from '../machine.ts';
 import type { Violation } from './report.ts';
 import { siteText } from './site-text.ts';

@@ -1,10 +1,10 @@
 /** What drivers left behind, as the report tells it. */
 import { hexVa } from '../../base/va.ts';
+import type { CallStackReader } from '../../debugger/call-stack.ts';
 import { tagText } from '../../nt/declare/parameter-types.ts';
 import { PoolType } from '../../nt/structures/pool.ts';
 import type { OutlivingResource } from '../../verifier/outliving-resources/outliving-resources.ts';
 import type { AllocationGroup } from '../../verifier/pool-tracking/tracked-allocations.ts';
-import type { CallStackReader } from '../call-stack.ts';
 import type { LoadedDriver } from '../loaded-driver.ts';
 import type { Machine } from '../machine.ts';
 import { type Activities, allocatorOf, stepsOf } from './leak-origin.ts';

@@ -1,5 +1,5 @@
 /** Blocks that a driver left behind and had written past the end of: nobody freed them, so no bug check told. */
-import type { CallStackReader } from '../call-stack.ts';
+import type { CallStackReader } from '../../debugger/call-stack.ts';
 import type { Machine } from '../machine.ts';
 import { isUnloaded } from './leaks.ts';
 import type { Violation } from './report.ts';

@@ -1,19 +1,9 @@
 /** The report of one run: the JSON document (`--json`), of which every other output is a view. Schema 1. */
+import type { Site } from '../../debugger/call-stack.ts';
 
 export type Verdict = 'clean' | 'violation' | 'incomplete' | 'error';
 
-/** A place in a program, as precise as symbols allow. Left out: not known. */
-export interface Site {
-  /** Module name as the debugger has it: `leaky`, `nt`. */
-  readonly module: string;
-  readonly function?: string;
-  /** From the start of the (physical) function, or of the module if the function is not known: `0x1f`. */
-  readonly offset: string;
-  /** The function's code stands inlined in the next site of the stack. */
-  readonly inlined?: boolean;
-  readonly file?: string;
-  readonly line?: number;
-}
+export type { Site };
 
 export interface ReportBugCheck {
   /** `0xC4` */

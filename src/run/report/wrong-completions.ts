@@ -1,7 +1,7 @@
 /** Requests that were completed and are not complete; the run went on, as Windows does. */
 import { hexVa, type Va } from '../../base/va.ts';
+import type { CallStackReader } from '../../debugger/call-stack.ts';
 import { statusText } from '../../nt/ntstatus.ts';
-import type { CallStackReader } from '../call-stack.ts';
 import type { Machine } from '../machine.ts';
 import type { Violation } from './report.ts';
 
