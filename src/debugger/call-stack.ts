@@ -3,20 +3,8 @@ import { type Va, vaAdd } from '../base/va.ts';
 import type { SymbolSource } from '../image/symbols/symbol-source.ts';
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import type { Nt } from '../nt/nt.ts';
+import type { Site } from './site.ts';
 import { tailJumpBefore } from './tail-jump.ts';
-
-/** A place in a program, as precise as symbols allow. Left out: not known. */
-export interface Site {
-  /** Module name as the debugger has it: `leaky`, `nt`. */
-  readonly module: string;
-  readonly function?: string;
-  /** From the start of the (physical) function, or of the module if the function is not known: `0x1f`. */
-  readonly offset: string;
-  /** The function's code stands inlined in the next site of the stack. */
-  readonly inlined?: boolean;
-  readonly file?: string;
-  readonly line?: number;
-}
 
 /** Symbols of the drivers, by image index. */
 export type SymbolsOf = (image: KernelImage) => SymbolSource | undefined;

@@ -1,5 +1,5 @@
 /** The report of one run: the JSON document (`--json`), of which every other output is a view. Schema 1. */
-import type { Site } from '../../debugger/call-stack.ts';
+import type { Site } from '../../debugger/site.ts';
 
 export type Verdict = 'clean' | 'violation' | 'incomplete' | 'error';
 
