@@ -11,6 +11,7 @@ import { Nt, type NtSnapshot } from '../nt/nt.ts';
 import { IrpCompletionChecks } from '../verifier/automatic-checks/irp-completion.ts';
 import { PoolCalls } from '../verifier/automatic-checks/pool-calls.ts';
 import { UnloadChecks } from '../verifier/automatic-checks/unload-checks.ts';
+import { CallCounters } from '../verifier/core/call-counters.ts';
 import {
   chooseOptions,
   defaultFlags,
@@ -48,6 +49,7 @@ export class Machine {
   readonly life: Life;
   /** Undefined if the option is not on. */
   readonly poolTracking: PoolTracking | undefined;
+  readonly callCounters: CallCounters;
   readonly irpCompletionChecks: IrpCompletionChecks;
   readonly outlivingResources: OutlivingResources;
   private readonly debugOutput_: StoreList<string>;
@@ -95,6 +97,7 @@ export class Machine {
       this.leaving.value = image.index;
     });
     const hasMiscellaneousChecks = (flags & MiscellaneousChecksFlag) !== 0;
+    this.callCounters = new CallCounters(this.nt, isVerified);
     new PoolCalls(this.nt, { isVerified, hasPoolTracking, hasMiscellaneousChecks });
     if (hasMiscellaneousChecks) new ListsAndResources(this.nt, isVerified);
     // First: what still runs stops Windows before what was leaked does.

@@ -66,7 +66,7 @@ export function buildReport(machine: Machine, readSource?: ReadSource): Report {
     driverEntryStatus,
     bugCheck: end?.kind === 'bug-check' ? reportBugCheck(end.bugCheck) : null,
     ...findings,
-    counters: counters(machine),
+    counters: countersOf(machine),
     coverage: null,
     threads: life.state.isStuck || end?.kind === 'instruction-limit' ? threads(machine, stacks) : [],
     campaign: null,
@@ -201,10 +201,12 @@ function threads(machine: Machine, stacks: CallStackReader): Report['threads'] {
     .map(({ thread, stack }) => ({ id: thread.id, state: thread.state, stack: stacks.read(stack) as readonly Site[] }));
 }
 
-function counters(machine: Machine): CountersReport {
+/** Also of a machine whose life goes on. */
+export function countersOf(machine: Machine): CountersReport {
   const tracked = machine.poolTracking?.allocations;
   const global = tracked?.global;
   return {
+    ...machine.callCounters.counts,
     ...(global && {
       poolAllocationsAttempted: global.allocationsAttempted,
       poolAllocationsSucceeded: global.allocationsSucceeded,

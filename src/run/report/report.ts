@@ -130,6 +130,9 @@ export interface PoolCountersReport {
 
 /** Windows' counters. Left out: nothing that is switched on counts it. */
 export interface CountersReport {
+  readonly irqlRaises: number;
+  readonly spinLocksAcquired: number;
+  readonly executionsSynchronized: number;
   readonly poolAllocationsAttempted?: number;
   readonly poolAllocationsSucceeded?: number;
   readonly poolAllocationsFailed?: number;

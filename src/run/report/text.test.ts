@@ -25,6 +25,9 @@ const clean: Report = {
   leaks: [],
   violations: [],
   counters: {
+    irqlRaises: 2,
+    spinLocksAcquired: 5,
+    executionsSynchronized: 0,
     poolAllocationsAttempted: 3,
     poolAllocationsSucceeded: 3,
     poolAllocationsFailed: 0,

@@ -277,6 +277,9 @@ function debugOutputSection({ debugOutput }: Report, style: TextStyle): string[]
 /** Driver Verifier Manager's pages: global counters, then each driver's, paged pool first. Left out: not counted yet. */
 function counterSection({ counters }: Report, style: TextStyle): string[] {
   const globals: readonly (readonly [string, number | undefined])[] = [
+    ['IRQL Raises', counters.irqlRaises],
+    ['Spinlocks Acquired', counters.spinLocksAcquired],
+    ['Executions Synchronized', counters.executionsSynchronized],
     ['Pool Allocations Attempted', counters.poolAllocationsAttempted],
     ['Pool Allocations Succeeded', counters.poolAllocationsSucceeded],
     ['Pool Allocations Without Tag', counters.poolAllocationsWithoutTag],

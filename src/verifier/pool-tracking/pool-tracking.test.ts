@@ -191,4 +191,15 @@ describe('the check at unload', () => {
     t.call('ExFreePool', t.allocate(paged, 100));
     expect(t.unload()).toBeUndefined();
   });
+
+  it('has counters of all drivers together', () => {
+    const t = new TrackedCaller();
+    const first = t.allocate(nonPagedNx, 0x40);
+    t.allocate(paged, 0x30);
+    t.call('ExFreePool', first);
+    t.allocate(nonPagedNx, 0x10);
+    const { paged: pagedPool, nonPaged } = t.tracking.allocations.total;
+    expect(nonPaged).toEqual({ currentAllocations: 1, currentBytes: 0x10, peakAllocations: 1, peakBytes: 0x40 });
+    expect(pagedPool).toEqual({ currentAllocations: 1, currentBytes: 0x30, peakAllocations: 1, peakBytes: 0x30 });
+  });
 });

@@ -77,6 +77,8 @@ const words = 10;
 const two32 = 0x1_0000_0000;
 /** Verified drivers whose counters are kept apart. */
 const maximumImages = 256;
+/** No image's index: the counters of all drivers together, which have peaks of their own. */
+const allDrivers = 0;
 /**
  * Per driver: nonpaged, then paged; each current allocations, current bytes, peak allocations, peak bytes. Then current
  * and peak bytes of contiguous memory.
@@ -123,9 +125,11 @@ export class TrackedAllocations {
     this.globalNumbers.add(Global.succeeded, 1);
     if (isWithoutTag) this.globalNumbers.add(Global.withoutTag, 1);
     if (bytes >= pageSize) this.globalNumbers.add(Global.notTracked, 1);
-    const at = firstNumber(imageIndex, isPagedPoolType(poolType));
-    this.numbers.raise(at + 2, this.numbers.add(at, 1));
-    this.numbers.raise(at + 3, this.numbers.add(at + 1, bytes));
+    for (const whose of [imageIndex, allDrivers]) {
+      const at = firstNumber(whose, isPagedPoolType(poolType));
+      this.numbers.raise(at + 2, this.numbers.add(at, 1));
+      this.numbers.raise(at + 3, this.numbers.add(at + 1, bytes));
+    }
     return stack;
   }
 
@@ -139,9 +143,11 @@ export class TrackedAllocations {
     const { live } = this;
     const row = live.remove(va - systemSpaceStart);
     if (row < 0) return false;
-    const at = firstNumber(live.get(row, Word.image), isPagedPoolType(live.get(row, Word.types)));
-    this.numbers.add(at, -1);
-    this.numbers.add(at + 1, -live.get(row, Word.bytes));
+    for (const whose of [live.get(row, Word.image), allDrivers]) {
+      const at = firstNumber(whose, isPagedPoolType(live.get(row, Word.types)));
+      this.numbers.add(at, -1);
+      this.numbers.add(at + 1, -live.get(row, Word.bytes));
+    }
     return true;
   }
 
@@ -161,6 +167,21 @@ export class TrackedAllocations {
     for (let row = this.live.next(); row >= 0; row = this.live.next(row)) {
       if (this.live.get(row, Word.image) === imageIndex) yield this.allocation(row);
     }
+  }
+
+  /** How many allocations of all drivers are live. */
+  get size(): number {
+    return this.live.size;
+  }
+
+  /** At most `count` live allocations of all drivers, oldest first, without the `first` oldest. */
+  page(first: number, count: number): TrackedAllocation[] {
+    const page: TrackedAllocation[] = [];
+    let place = 0;
+    for (let row = this.live.next(); row >= 0 && page.length < count; row = this.live.next(row), place++) {
+      if (place >= first) page.push(this.allocation(row));
+    }
+    return page;
   }
 
   /** A driver's live allocations, those together that are alike; the group with the oldest first. */
@@ -198,6 +219,11 @@ export class TrackedAllocations {
       contiguousMemoryBytes: this.numbers.at(contiguous),
       peakContiguousMemoryBytes: this.numbers.at(contiguous + 1),
     };
+  }
+
+  /** Of all verified drivers together. */
+  get total(): { readonly paged: PoolCounters; readonly nonPaged: PoolCounters } {
+    return { paged: this.poolCounters(allDrivers, true), nonPaged: this.poolCounters(allDrivers, false) };
   }
 
   get global(): GlobalCounters {
