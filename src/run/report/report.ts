@@ -36,7 +36,12 @@ export type LeakKind =
   | 'registry-callback'
   | 'error-log-entry'
   | 'callback'
-  | 'interrupt';
+  | 'interrupt'
+  | 'common-buffer'
+  | 'scatter-gather'
+  | 'map-registers'
+  | 'adapter-channel'
+  | 'adapter';
 
 /** What the machine was at: a step of the scenario, or something else in a driver's life. */
 export interface LeakStep {

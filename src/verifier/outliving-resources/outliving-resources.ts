@@ -10,6 +10,7 @@ import type { KernelImage } from '../../nt/mm/kernel-image.ts';
 import type { PageLock } from '../../nt/mm/page-locks.ts';
 import type { Nt } from '../../nt/nt.ts';
 import { deviceRegistrations } from './device-registrations.ts';
+import { dmaResources } from './dma-resources.ts';
 import { type HeldReferences, ObjectReferences } from './object-references.ts';
 
 export type ResourceKind =
@@ -28,7 +29,12 @@ export type ResourceKind =
   | 'registry-callback'
   | 'error-log-entry'
   | 'callback'
-  | 'interrupt';
+  | 'interrupt'
+  | 'common-buffer'
+  | 'scatter-gather'
+  | 'map-registers'
+  | 'adapter-channel'
+  | 'adapter';
 
 export interface OutlivingResource extends Origin {
   readonly kind: ResourceKind;
@@ -62,7 +68,13 @@ export class OutlivingResources {
       ...this.errorLogEntries(image),
       ...this.callbacks(image),
       ...deviceRegistrations(this.nt, image.index),
+      ...dmaResources(this.nt.dma.outstanding(), image.index),
     ];
+  }
+
+  /** What was obtained with a DMA adapter and is outstanding; not the adapter itself, which is being released. */
+  ofAdapter(adapter: Va): OutlivingResource[] {
+    return dmaResources({ ...this.nt.dma.outstanding(adapter), adapters: [] }, undefined);
   }
 
   /** Pages of a process that the driver keeps locked. */
