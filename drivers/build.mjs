@@ -61,33 +61,48 @@ function toolchain() {
 const COMMON = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-Wno-multichar', '-fms-extensions'];
 const FREESTANDING = ['-ffreestanding', '-fno-builtin', '-fno-stack-protector', '-mno-stack-arg-probe', '-fno-ident'];
 
-// The leaky samples have full debug information; for the others functions and lines do, and keep the files small.
-const isLeaky = (name) => name.startsWith('leaky-');
+// The samples with a fault have full debug information; for the others functions and lines do, and keep the files small.
+const isFaulty = (name) => name.startsWith('leaky-') || name.startsWith('dma-');
 
-function compileWithGcc(work, { name, folder }) {
-  const run = (args) => execFileSync(GCC, args, { cwd: work, stdio: ['ignore', 'inherit', 'inherit'] });
-  run([
-    ...COMMON,
-    ...FREESTANDING,
-    '-gdwarf-4',
-    isLeaky(name) ? '-g2' : '-g1',
-    '-femit-struct-debug-baseonly',
-    '-fno-var-tracking',
-    '-gno-record-gcc-switches',
-    `-frandom-seed=${name}`,
-    `-ffile-prefix-map=${work}=${folder}`,
-    `-ffile-prefix-map=${MINGW}=mingw-w64`,
-    '-isystem',
-    `${MINGW}/ddk`,
-    '-c',
-    `${name}.c`,
-    '-o',
-    `${name}.o`,
-  ]); // prettier-ignore
+/**
+ * What is compiled: the sample's own source, and those of include/ that it shares with others, each in the folder that
+ * debug information names it in.
+ */
+const unitsOf = (work, { name, folder, shared }) => [
+  { unit: name, place: work, folder },
+  ...shared.map((unit) => ({ unit, place: join(work, 'include'), folder: 'drivers/include' })),
+];
+
+function compileWithGcc(work, sample) {
+  const { name } = sample;
+  const run = (args, cwd = work) => execFileSync(GCC, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'] });
+  const units = unitsOf(work, sample);
+  for (const { unit, place, folder } of units)
+    run(
+      [
+        ...COMMON,
+        ...FREESTANDING,
+        '-gdwarf-4',
+        isFaulty(name) ? '-g2' : '-g1',
+        '-femit-struct-debug-baseonly',
+        '-fno-var-tracking',
+        '-gno-record-gcc-switches',
+        `-frandom-seed=${unit}`,
+        `-ffile-prefix-map=${place}=${folder}`,
+        `-ffile-prefix-map=${MINGW}=mingw-w64`,
+        '-isystem',
+        `${MINGW}/ddk`,
+        '-c',
+        `${unit}.c`,
+        '-o',
+        join(work, `${unit}.o`),
+      ],
+      place,
+    ); // prettier-ignore
   const newer = ['-d', 'ntoskrnl-newer.def', '-l', 'libntoskrnl-newer.a'];
   execFileSync(`${PREFIX}dlltool`, newer, { cwd: work, stdio: ['ignore', 'inherit', 'inherit'] });
   run([
-    `${name}.o`,
+    ...units.map(({ unit }) => `${unit}.o`),
     '-o',
     `${name}.sys`,
     '-nostdlib',
@@ -109,31 +124,43 @@ function compileWithGcc(work, { name, folder }) {
   return [`${name}.sys`];
 }
 
-function compileWithClang(work, { name, folder }) {
-  const run = (program, args) => execFileSync(program, args, { cwd: work, stdio: ['ignore', 'inherit', 'inherit'] });
+function compileWithClang(work, sample) {
+  const { name } = sample;
+  const run = (program, args, cwd = work) =>
+    execFileSync(program, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'] });
+  const units = unitsOf(work, sample);
   const library = execFileSync(GCC, ['-print-file-name=libntoskrnl.a'], { encoding: 'utf8' }).trim();
   copyFileSync(library, join(work, 'libntoskrnl.a'));
   run('llvm-dlltool-16', ['-m', 'i386:x86-64', '-d', 'ntoskrnl-newer.def', '-l', 'ntoskrnl-newer.lib']);
-  run('clang-16', [
-    '--target=x86_64-windows-gnu',
-    ...COMMON,
-    ...FREESTANDING,
-    // Without a C library clang leaves it out, and stacks end where it is missing.
-    '-fasynchronous-unwind-tables',
-    isLeaky(name) ? '-g' : '-gline-tables-only',
-    '-gcodeview',
-    '-gno-codeview-command-line',
-    `-fdebug-compilation-dir=${folder}`,
-    `-ffile-prefix-map=${MINGW}=mingw-w64`,
-    '-isystem',
-    MINGW,
-    '-isystem',
-    `${MINGW}/ddk`,
-    '-c',
-    `${name}.c`,
-    '-o',
-    `${name}.o`,
-  ]); // prettier-ignore
+  for (const [index, { unit, place, folder }] of units.entries())
+    run(
+      'clang-16',
+      [
+        '--target=x86_64-windows-gnu',
+        // clang exports these two of <wdm.h> from every unit.
+        ...['InterlockedBitTestAndSet', 'InterlockedBitTestAndReset'].flatMap((name) =>
+          index === 0 ? [] : [`-D${name}=${name}${index}`],
+        ),
+        ...COMMON,
+        ...FREESTANDING,
+        // Without a C library clang leaves it out, and stacks end where it is missing.
+        '-fasynchronous-unwind-tables',
+        isFaulty(name) ? '-g' : '-gline-tables-only',
+        '-gcodeview',
+        '-gno-codeview-command-line',
+        `-fdebug-compilation-dir=${folder}`,
+        `-ffile-prefix-map=${MINGW}=mingw-w64`,
+        '-isystem',
+        MINGW,
+        '-isystem',
+        `${MINGW}/ddk`,
+        '-c',
+        `${unit}.c`,
+        '-o',
+        join(work, `${unit}.o`),
+      ],
+      place,
+    ); // prettier-ignore
   run('lld-link-16', [
     '/nologo',
     '/driver',
@@ -148,7 +175,7 @@ function compileWithClang(work, { name, folder }) {
     `/pdbaltpath:${name}.pdb`,
     `/pdb:${name}.pdb`,
     `/out:${name}.sys`,
-    `${name}.o`,
+    ...units.map(({ unit }) => `${unit}.o`),
     'libntoskrnl.a',
     'ntoskrnl-newer.lib',
   ]); // prettier-ignore
@@ -161,9 +188,11 @@ function build(sample, out) {
   const work = realpathSync(mkdtempSync(join(tmpdir(), 'poolproof-driver-')));
   try {
     copyFileSync(join(repository, folderOf(sample), `${sample.name}.c`), join(work, `${sample.name}.c`));
-    for (const shared of readdirSync(join(drivers, 'include')))
-      copyFileSync(join(drivers, 'include', shared), join(work, shared));
-    const named = { name: sample.name, folder: folderOf(sample) };
+    mkdirSync(join(work, 'include'));
+    for (const file of readdirSync(join(drivers, 'include')))
+      for (const place of [work, join(work, 'include')])
+        copyFileSync(join(drivers, 'include', file), join(place, file));
+    const named = { name: sample.name, folder: folderOf(sample), shared: sample.shared ?? [] };
     const files = sample.compiler === 'gcc' ? compileWithGcc(work, named) : compileWithClang(work, named);
     const target = join(out, folderOf(sample));
     mkdirSync(target, { recursive: true });
@@ -242,6 +271,7 @@ function expectationsOf(sample) {
           information: step.information ?? null,
           output: step.output ?? null,
         })),
+        ...(run.deviceModel === undefined ? {} : { deviceModel: run.deviceModel }),
         verdict: run.verdict,
         driverEntryStatus: run.driverEntryStatus === undefined ? '0x00000000' : run.driverEntryStatus,
         bugCheck:
@@ -279,7 +309,7 @@ function readme() {
   return [...lines.slice(0, first), ...TABLE, ...rows, ...lines.slice(after)].join('\n');
 }
 
-/** The samples that the arguments name, by their own names or their pairs'; all if they name none. */
+/** The samples that the arguments name, by their own names, their pairs' or their groups'; all if they name none. */
 function choose(names) {
   const unknown = names.find((name) => !samples.some((sample) => isNamed(sample, name)));
   if (unknown !== undefined) throw new Error(`no sample is called ${unknown}`);
@@ -287,7 +317,7 @@ function choose(names) {
 }
 
 function isNamed(sample, name) {
-  return [name, `leaky-${name}`, `clean-${name}`].includes(sample.name);
+  return [name, `leaky-${name}`, `clean-${name}`].includes(sample.name) || sample.group === name;
 }
 
 function main(args) {

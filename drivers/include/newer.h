@@ -47,4 +47,6 @@ __declspec(dllimport) PVOID NTAPI MmAllocateContiguousNodeMemory(SIZE_T NumberOf
                                                                  PHYSICAL_ADDRESS BoundaryAddressMultiple, ULONG Protect,
                                                                  ULONG PreferredNode);
 
+__declspec(dllimport) PVOID NTAPI MmMapIoSpaceEx(PHYSICAL_ADDRESS PhysicalAddress, SIZE_T NumberOfBytes, ULONG Protect);
+
 #endif
