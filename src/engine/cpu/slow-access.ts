@@ -3,15 +3,25 @@
  * to know of a change, and those that fault.
  */
 import { type Va, vaFromHalves, vaLow } from '../../base/va.ts';
-import type { GuestMemory } from '../memory/guest-memory.ts';
+import { loadDevice, storeDevice } from '../memory/device-pages.ts';
+import type { GuestMemory, PageMapping } from '../memory/guest-memory.ts';
 import { Access, cpuStateOffset, PageFlag, pageMask, pageSize, pageTableHighIrqlOffset } from '../memory/layout.ts';
 import { loadScratchOffset, storeScratchOffset } from './emitter.ts';
 import { StateOffset } from './state.ts';
 
-/** Why an access failed: an exception, or a write to translated code that has to be dropped first. */
+/**
+ * Why an access failed: an exception, a write to translated code that has to be dropped first, or a device's page, which
+ * an instruction that runs alone may touch: only then how many instructions were retired is known, and with it the time.
+ */
 export type AccessFailure =
   | { readonly kind: 'fault'; readonly vector: 13 | 14; readonly va: Va; readonly access: Access }
-  | { readonly kind: 'code-write'; readonly frame: number };
+  | { readonly kind: 'code-write'; readonly frame: number }
+  | { readonly kind: 'device' };
+
+/** In `bytes` of an access to many bytes at once: a device's page answers {@link elementwise} and is not touched. */
+export const manyBytes = 0x1_0000;
+/** No offset: the elements are to be accessed one by one. */
+export const elementwise = 1;
 
 /** What of the frames has been translated. */
 export interface CodeFrames {
@@ -31,16 +41,27 @@ export class SlowAccess {
     this.code = code;
   }
 
+  /** Whether the instruction that runs now may touch devices. */
+  allowsDevices = false;
+  /** Whether it did. */
+  touchedDevice = false;
+
   readonly load = (low: number, high: number, bytes: number): number => {
     const va = vaFromHalves(low, high);
-    if (!crosses(low, bytes)) return this.offsetOf(va, Access.Read, bytes);
+    if (bytes >= manyBytes) return this.manyAt(va, Access.Read, bytes - manyBytes);
+    if (!crosses(low, bytes)) {
+      const place = this.placeOf(va, Access.Read, bytes);
+      if (place >= 0) return place;
+      this.loadPart(place, va, loadScratchOffset, bytes);
+      return loadScratchOffset;
+    }
     const split = pageSize - (low & pageMask);
-    const first = this.offsetOf(va, Access.Read, split);
-    const second = first === 0 ? 0 : this.offsetOf((va + split) as Va, Access.Read, bytes - split);
+    const next = (va + split) as Va;
+    const first = this.placeOf(va, Access.Read, split);
+    const second = first === 0 ? 0 : this.placeOf(next, Access.Read, bytes - split);
     if (second === 0) return 0;
-    const { u8 } = this.memory;
-    u8.copyWithin(loadScratchOffset, first, first + split);
-    u8.copyWithin(loadScratchOffset + split, second, second + bytes - split);
+    this.loadPart(first, va, loadScratchOffset, split);
+    this.loadPart(second, next, loadScratchOffset + split, bytes - split);
     return loadScratchOffset;
   };
 
@@ -49,10 +70,15 @@ export class SlowAccess {
 
   readonly modify = (low: number, high: number, bytes: number): number => {
     const va = vaFromHalves(low, high);
-    if (!crosses(low, bytes)) return this.offsetOf(va, Access.Write, bytes);
-    const split = pageSize - (low & pageMask);
-    if (this.offsetOf(va, Access.Write, split) === 0) return 0;
-    if (this.offsetOf((va + split) as Va, Access.Write, bytes - split) === 0) return 0;
+    if (bytes >= manyBytes) return this.manyAt(va, Access.Write, bytes - manyBytes);
+    if (!crosses(low, bytes)) {
+      const place = this.placeOf(va, Access.Write, bytes);
+      if (place >= 0) return place;
+    } else {
+      const split = pageSize - (low & pageMask);
+      if (this.placeOf(va, Access.Write, split) === 0) return 0;
+      if (this.placeOf((va + split) as Va, Access.Write, bytes - split) === 0) return 0;
+    }
     this.modified = { va, bytes };
     return this.load(low, high, bytes);
   };
@@ -62,23 +88,45 @@ export class SlowAccess {
   };
 
   private storeFrom(source: number, va: Va, bytes: number): number {
-    const split = Number.isNaN(va) ? bytes : pageSize - (vaLow(va) & pageMask);
-    const first = this.offsetOf(va, Access.Write, Math.min(bytes, split));
+    const split = Number.isNaN(va) ? bytes : Math.min(bytes, pageSize - (vaLow(va) & pageMask));
+    const first = this.placeOf(va, Access.Write, split);
     if (first === 0) return 0;
-    const { u8 } = this.memory;
     if (bytes <= split) {
-      u8.copyWithin(first, source, source + bytes);
+      this.storePart(first, va, source, bytes);
       return 1;
     }
-    const second = this.offsetOf((va + split) as Va, Access.Write, bytes - split);
+    const next = (va + split) as Va;
+    const second = this.placeOf(next, Access.Write, bytes - split);
     if (second === 0) return 0;
-    u8.copyWithin(first, source, source + split);
-    u8.copyWithin(second, source + split, source + bytes);
+    this.storePart(first, va, source, split);
+    this.storePart(second, next, source + split, bytes - split);
     return 1;
   }
 
-  /** Offset of bytes that lie in one page; 0 and {@link failure} if the access fails. */
-  private offsetOf(va: Va, access: Access, bytes: number): number {
+  /** As {@link placeOf}, of bytes that the instruction accesses element by element where they are a device's. */
+  private manyAt(va: Va, access: Access, bytes: number): number {
+    const flags = this.memory.mappingAt(va)?.flags ?? 0;
+    if ((flags & PageFlag.Device) !== 0) return elementwise;
+    return this.placeOf(va, access, bytes);
+  }
+
+  private loadPart(place: number, va: Va, to: number, bytes: number): void {
+    const { u8, device } = this.memory;
+    if (place > 0) u8.copyWithin(to, place, place + bytes);
+    else loadDevice(device, ~place, vaLow(va) & pageMask, u8.subarray(to, to + bytes));
+  }
+
+  private storePart(place: number, va: Va, from: number, bytes: number): void {
+    const { u8, device } = this.memory;
+    if (place > 0) u8.copyWithin(place, from, from + bytes);
+    else storeDevice(device, ~place, vaLow(va) & pageMask, u8.slice(from, from + bytes));
+  }
+
+  /**
+   * Offset of bytes that lie in one page; 0 and {@link failure} if the access fails. Of a device's page the complement
+   * of its frame's number, which is negative.
+   */
+  private placeOf(va: Va, access: Access, bytes: number): number {
     const { memory } = this;
     const { watched } = memory;
     if (watched !== undefined && access === Access.Read && va >= watched.page && va < watched.page + pageSize) {
@@ -87,21 +135,33 @@ export class SlowAccess {
     const mapping = memory.mappingAt(va);
     const isHidden = mapping !== undefined && (mapping.flags & PageFlag.User) !== 0 && memory.hidesUserPage(va);
     if (mapping !== undefined && !isHidden && !this.isPagedOut(mapping.flags)) {
-      const { frame } = mapping;
-      const isBesideCode = access === Access.Write && this.code.hasAnyCode(frame);
-      if (
-        isBesideCode &&
-        (mapping.flags & Access.Write) !== 0 &&
-        this.code.hasCode(frame, vaLow(va) & pageMask, bytes)
-      ) {
-        this.failure = { kind: 'code-write', frame };
-        return 0;
-      }
-      const offset = isBesideCode ? memory.tryDataOffsetOf(va) : memory.tryOffsetOf(va, access);
-      if (offset !== 0) return offset;
+      const place =
+        (mapping.flags & PageFlag.Device) === 0
+          ? this.ramAt(va, mapping, access, bytes)
+          : this.deviceAt(mapping, access);
+      if (place !== 0 || this.failure !== undefined) return place;
     }
     this.failure = { kind: 'fault', vector: Number.isNaN(va) ? 13 : 14, va, access };
     return 0;
+  }
+
+  private ramAt(va: Va, { frame, flags }: PageMapping, access: Access, bytes: number): number {
+    const isBesideCode = access === Access.Write && this.code.hasAnyCode(frame);
+    if (isBesideCode && (flags & Access.Write) !== 0 && this.code.hasCode(frame, vaLow(va) & pageMask, bytes)) {
+      this.failure = { kind: 'code-write', frame };
+      return 0;
+    }
+    return isBesideCode ? this.memory.tryDataOffsetOf(va) : this.memory.tryOffsetOf(va, access);
+  }
+
+  private deviceAt({ frame, flags }: PageMapping, access: Access): number {
+    if ((flags & access) === 0) return 0;
+    if (!this.allowsDevices) {
+      this.failure = { kind: 'device' };
+      return 0;
+    }
+    this.touchedDevice = true;
+    return ~frame;
   }
 
   /** Whether a page with these flags is paged out at the current IRQL. */

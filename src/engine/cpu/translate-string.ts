@@ -7,6 +7,7 @@ import { type Emitter, Import, type OperandBytes } from './emitter.ts';
 import type { Instruction } from './instruction.ts';
 import type { InstructionTable, InstructionTranslator, Translation } from './instruction-table.ts';
 import type { PendingFlags } from './lazy-flags.ts';
+import { elementwise, manyBytes } from './slow-access.ts';
 import { Flag, Gpr, StateOffset } from './state.ts';
 import { type Label, Op, WasmType } from './wasm-writer.ts';
 
@@ -138,6 +139,22 @@ function pushChunkBytes(e: Emitter, chunk: number, bytes: number): void {
   e.code.op(Op.I32Shl);
 }
 
+/** Of a device's page nothing is accessed yet: it answers {@link elementwise}. */
+function pushManyBytes(e: Emitter, chunk: number, bytes: number): void {
+  pushChunkBytes(e, chunk, bytes);
+  e.code.i32(manyBytes);
+  e.code.op(Op.I32Or);
+}
+
+/** Pops a condition; if it holds, nothing can be done at once. */
+function noChunkIf(e: Emitter, chunk: number): void {
+  const { code } = e;
+  code.if();
+  code.i32(0);
+  code.set(chunk);
+  code.end();
+}
+
 function advanceByChunk(e: Emitter, register: Gpr, chunk: number, bytes: number): void {
   e.flow.get(register);
   pushChunkBytes(e, chunk, bytes);
@@ -163,15 +180,25 @@ function movs(e: Emitter, i: Instruction, operation: StringOperation): void {
     if (done === undefined) return one();
     const chunk = setChunk(e, bytes, [() => pushSource(e, i), () => e.flow.get(Gpr.Rdi)]);
     code.get(chunk);
+    code.if();
+    pushSource(e, i);
+    const from = e.translate(bytes, Import.SlowLoad, () => pushManyBytes(e, chunk, bytes));
+    e.flow.get(Gpr.Rdi);
+    const to = e.translate(bytes, Import.SlowModify, () => pushManyBytes(e, chunk, bytes));
+    code.get(from);
+    code.i32(elementwise);
+    code.op(Op.I32Eq);
+    code.get(to);
+    code.i32(elementwise);
+    code.op(Op.I32Eq, Op.I32Or);
+    noChunkIf(e, chunk);
+    code.end();
+    code.get(chunk);
     code.op(Op.I32Eqz);
     code.if();
     one();
     countDown(e, () => code.i64(1));
     code.else();
-    pushSource(e, i);
-    const from = e.translate(bytes, Import.SlowLoad);
-    e.flow.get(Gpr.Rdi);
-    const to = e.translate(bytes, Import.SlowModify, () => pushChunkBytes(e, chunk, bytes));
     // A destination just above the source repeats what lies between them: never copy more than that at once.
     const gap = e.temp(WasmType.I32);
     code.get(to);
@@ -215,13 +242,20 @@ function stos(e: Emitter, i: Instruction, operation: StringOperation): void {
     if (done === undefined) return one();
     const chunk = setChunk(e, bytes, [() => e.flow.get(Gpr.Rdi)]);
     code.get(chunk);
+    code.if();
+    e.flow.get(Gpr.Rdi);
+    const to = e.translate(bytes, Import.SlowModify, () => pushManyBytes(e, chunk, bytes));
+    code.get(to);
+    code.i32(elementwise);
+    code.op(Op.I32Eq);
+    noChunkIf(e, chunk);
+    code.end();
+    code.get(chunk);
     code.op(Op.I32Eqz);
     code.if();
     one();
     countDown(e, () => code.i64(1));
     code.else();
-    e.flow.get(Gpr.Rdi);
-    const to = e.translate(bytes, Import.SlowModify, () => pushChunkBytes(e, chunk, bytes));
     fillChunk(e, to, chunk, value, bytes);
     advanceByChunk(e, Gpr.Rdi, chunk, bytes);
     countDown(e, () => {

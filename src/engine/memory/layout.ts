@@ -15,6 +15,9 @@ export const systemSpaceHigh32 = 0xffff_f800 | 0;
 export const cpuStateOffset = 0x1000;
 /** Bounce buffer for accesses that cross a page, 64 bytes. */
 export const scratchOffset = 0x2000;
+/** Where the host finds what it loads from a device's page, and puts what it stores there; a page each. */
+export const deviceLoadOffset = 0x4000;
+export const deviceStoreOffset = 0x5000;
 /** Direct-mapped table from guest address to function index: entries of {i64 va, i32 index, i32 unused}. */
 export const dispatchTableOffset = 0x10_0000;
 export const dispatchTableBits = 16;
@@ -47,5 +50,5 @@ export const PageEntry = {
 export const Access = { Read: 1, Write: 2, Execute: 4 } as const;
 export type Access = (typeof Access)[keyof typeof Access];
 
-/** Further bits of a mapping. */
-export const PageFlag = { User: 8, Pageable: 0x10 } as const;
+/** Further bits of a mapping. `Device`: loads and stores are calls of {@link DevicePages}, and the frame's bytes mean nothing. */
+export const PageFlag = { User: 8, Pageable: 0x10, Device: 0x20 } as const;

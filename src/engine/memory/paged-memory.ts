@@ -7,10 +7,13 @@
  */
 import { assert } from '../../base/errors.ts';
 import { type Va, vaLow } from '../../base/va.ts';
+import { type DevicePages, loadDevice, nobody } from './device-pages.ts';
 import { GuestFault } from './guest-fault.ts';
 import {
   Access,
   cpuStateOffset,
+  deviceLoadOffset,
+  deviceStoreOffset,
   hostPageTableOffset,
   PageEntry,
   PageFlag,
@@ -212,16 +215,17 @@ export class PagedMemory {
   // ---- places
   /**
    * Offset in the wasm memory of one byte (and of what follows in its page), ready for the access: a frame that must
-   * be noted as changed is noted.
+   * be noted as changed is noted. Of a device's page: where `bytes` that were loaded stand (the rest of the page unless
+   * told), or where {@link storeDevice} takes them from.
    */
-  offsetOf(va: Va, access: Access): number {
+  offsetOf(va: Va, access: Access, bytes?: number): number {
     const inWindow = va - systemSpaceStart;
     if (inWindow >= 0 && inWindow < two32) {
       const low = inWindow >>> 0;
       const entry = this.i32[(hostPageTableOffset >> 2) + (low >>> pageShift)] as number;
       if ((entry & access) !== 0) return (entry & ~pageMask) | (low & pageMask);
     }
-    return this.slowOffsetOf(va, access);
+    return this.slowOffsetOf(va, access, bytes);
   }
 
   /** As {@link offsetOf} but 0 where it throws; for the translator's slow path. */
@@ -307,6 +311,32 @@ export class PagedMemory {
     this.u8.set(snapshot.cpu, cpuStateOffset);
   }
 
+  // ---- devices
+
+  /** What answers loads and stores of pages that are mapped with `PageFlag.Device`. */
+  device: DevicePages = nobody;
+  /** Where the store goes whose bytes are about to be put at `deviceStoreOffset`. */
+  protected storeTarget: { readonly frame: number; readonly offset: number } | undefined;
+
+  /** Whether the address lies in a page that is mapped with `PageFlag.Device`. */
+  isDevice(va: Va): boolean {
+    return !Number.isNaN(va) && (this.entry(pageNumber(va)) & PageFlag.Device) !== 0;
+  }
+
+  private deviceOffsetOf(va: Va, entry: number, access: Access, bytes: number | undefined): number {
+    const frame = entry >>> pageShift;
+    const offset = vaLow(va) & pageMask;
+    if (access === Access.Write) {
+      assert(bytes !== undefined, 'a store to a device says how many bytes it has');
+      this.storeTarget = { frame, offset };
+      return deviceStoreOffset + offset;
+    }
+    const at = deviceLoadOffset + offset;
+    const end = bytes === undefined ? deviceLoadOffset + pageSize : at + bytes;
+    loadDevice(this.device, frame, offset, this.u8.subarray(at, end));
+    return at;
+  }
+
   private restoreMappings(snapshot: MemorySnapshot): void {
     for (let chunk = 0; chunk < chunkCount; chunk++) {
       const now = this.systemSpace[chunk];
@@ -389,7 +419,7 @@ export class PagedMemory {
     if (index < 0 || index >= 1 << 20) return;
     const entry = this.entry(page);
     let derived = 0;
-    if (entry !== 0) {
+    if (entry !== 0 && (entry & PageFlag.Device) === 0) {
       const frame = entry >>> pageShift;
       let access = entry & allAccess;
       if (this.frameIsClean[frame] !== 0 || this.frameHasCode[frame] !== 0) access &= ~Access.Write;
@@ -448,7 +478,9 @@ export class PagedMemory {
     this.refreshFrame(frame);
   }
 
-  private slowOffsetOf(va: Va, access: Access): number {
+  private slowOffsetOf(va: Va, access: Access, bytes?: number): number {
+    const entry = Number.isNaN(va) ? 0 : this.entry(pageNumber(va));
+    if ((entry & PageFlag.Device) !== 0 && (entry & access) !== 0) return this.deviceOffsetOf(va, entry, access, bytes);
     const offset = this.tryOffsetOf(va, access);
     if (offset === 0) throw new GuestFault(va, access, this.faultReason(va, access));
     return offset;

@@ -1,17 +1,20 @@
 /** Memory: memcpy, memset, memcmp and the Rtl*Memory names that the kernel exports for them. */
-import { type Va, vaAdd } from '../../base/va.ts';
+import { type Va, vaAdd, vaLow } from '../../base/va.ts';
 import { GuestFault } from '../../engine/memory/guest-fault.ts';
 import type { GuestMemory } from '../../engine/memory/guest-memory.ts';
 import { Access, pageMask, pageSize } from '../../engine/memory/layout.ts';
 import { type IrqlName, ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { PVOID, SIZE_T, UCHAR, ULONG } from '../declare/parameter-types.ts';
 
+const leftInPage = (va: Va): number => pageSize - (vaLow(va) & pageMask);
+
 /** Bytes that are equal from the start on, at most `bytes`. */
 export function equalBytes(memory: GuestMemory, left: Va, right: Va, bytes: number): number {
   for (let done = 0; done < bytes; ) {
-    const a = memory.offsetOf(vaAdd(left, done), Access.Read);
-    const b = memory.offsetOf(vaAdd(right, done), Access.Read);
-    const part = Math.min(bytes - done, pageSize - (a & pageMask), pageSize - (b & pageMask));
+    const [atLeft, atRight] = [vaAdd(left, done), vaAdd(right, done)];
+    const part = Math.min(bytes - done, leftInPage(atLeft), leftInPage(atRight));
+    const a = memory.offsetOf(atLeft, Access.Read, part);
+    const b = memory.offsetOf(atRight, Access.Read, part);
     for (let index = 0; index < part; index++) {
       if (memory.u8[a + index] !== memory.u8[b + index]) return done + index;
     }
@@ -30,8 +33,8 @@ export function compareBytes(memory: GuestMemory, left: Va, right: Va, bytes: nu
 /** The first `byte` in [va, va + bytes), or undefined. */
 export function findByte(memory: GuestMemory, va: Va, byte: number, bytes: number): Va | undefined {
   for (let done = 0; done < bytes; ) {
-    const offset = memory.offsetOf(vaAdd(va, done), Access.Read);
-    const part = Math.min(bytes - done, pageSize - (offset & pageMask));
+    const part = Math.min(bytes - done, leftInPage(vaAdd(va, done)));
+    const offset = memory.offsetOf(vaAdd(va, done), Access.Read, part);
     const found = memory.u8.subarray(offset, offset + part).indexOf(byte);
     if (found >= 0) return vaAdd(va, done + found);
     done += part;
