@@ -15,9 +15,7 @@ function described(name, { pair, single, group, others }) {
         { name: leaky, compiler, twin: clean, runs: pair.leaky },
         { name: clean, compiler, twin: leaky, runs: pair.clean },
       ],
-      rows: [
-        `| [${name}](leaky-${name}/leaky-${name}.c) (${compilerName(compiler)}) | ${leaks} | ${seenWith} |`,
-      ],
+      rows: [`| [${name}](leaky-${name}/leaky-${name}.c) (${compilerName(compiler)}) | ${leaks} | ${seenWith} |`],
     };
   }
   if (single !== undefined) {
