@@ -9,6 +9,12 @@ import { tailJumpBefore } from './tail-jump.ts';
 /** Symbols of the drivers, by image index. */
 export type SymbolsOf = (image: KernelImage) => SymbolSource | undefined;
 
+/** An address of a stack and what it is; several follow with one address where calls are inlined. */
+export interface Place {
+  readonly address: Va;
+  readonly site: Site;
+}
+
 export class CallStackReader {
   private readonly nt: Nt;
   private readonly symbolsOf: SymbolsOf;
@@ -20,30 +26,53 @@ export class CallStackReader {
 
   /** Sites of a stack as the kernel walked it: the instruction pointer first, then return addresses. */
   read(stack: readonly Va[]): Site[] {
-    const sites: Site[] = [];
-    for (const [index, address] of stack.entries()) {
-      const callee = stack[index - 1];
-      if (callee !== undefined) {
-        const jump = tailJumpBefore(this.nt, address, callee);
-        if (jump !== undefined) sites.push(...this.at(jump, jump));
-      }
-      // A return address belongs to the call in front of it.
-      sites.push(...this.at(address, index === 0 ? address : vaAdd(address, -1)));
-    }
-    return sites;
+    return this.places(stack).map(({ site }) => site);
   }
 
   /** Innermost site in a driver; null if none is. Code out of a header of the WDK is passed over for its caller's. */
   driverSite(sites: readonly Site[]): Site | null {
+    const index = this.driverIndex(sites);
+    return sites[index] ?? null;
+  }
+
+  /**
+   * The innermost place in a driver: a return address, or that of a tail jump; and its site. By the same rule as
+   * {@link driverSite}. Undefined if no driver is in the stack.
+   */
+  driverPlace(stack: readonly Va[]): Place | undefined {
+    const places = this.places(stack);
+    return places[this.driverIndex(places.map(({ site }) => site))];
+  }
+
+  private places(stack: readonly Va[]): Place[] {
+    const places: Place[] = [];
+    const add = (address: Va, lookup: Va): void => {
+      places.push(...this.at(address, lookup).map((site) => ({ address, site })));
+    };
+    for (const [index, address] of stack.entries()) {
+      const callee = stack[index - 1];
+      if (callee !== undefined) {
+        const jump = tailJumpBefore(this.nt, address, callee);
+        if (jump !== undefined) add(jump, jump);
+      }
+      // A return address belongs to the call in front of it.
+      add(address, index === 0 ? address : vaAdd(address, -1));
+    }
+    return places;
+  }
+
+  private driverIndex(sites: readonly Site[]): number {
     const drivers = new Set([...this.nt.images.all()].filter((image) => image.isDriver).map((image) => image.name));
     const first = sites.findIndex((site) => drivers.has(site.module));
-    if (first < 0) return null;
-    const own = sites.slice(first).find((site) => !isKitHeader(site.file) || !drivers.has(site.module));
-    return (own !== undefined && drivers.has(own.module) ? own : sites[first]) ?? null;
+    if (first < 0) return -1;
+    const own = sites.findIndex(
+      (site, index) => index >= first && !(isKitHeader(site.file) && drivers.has(site.module)),
+    );
+    return own >= 0 && drivers.has(sites[own]?.module ?? '') ? own : first;
   }
 
   /** The sites at an address, inlined functions first; `lookup` is where its line is looked up. */
-  private at(address: Va, lookup: Va): Site[] {
+  at(address: Va, lookup: Va): readonly Site[] {
     const host = this.nt.entries.containingEver(address);
     if (host !== undefined) {
       const routine = host.kind === 'routine' ? host : host.kind === 'resume' ? host.routine : host.target;

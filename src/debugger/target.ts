@@ -2,7 +2,9 @@
 import type { LoadedSymbols } from '../image/symbols/index.ts';
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import type { Nt } from '../nt/nt.ts';
+import type { CallCounts } from '../verifier/core/call-counters.ts';
 import type { OptionChoice } from '../verifier/core/options.ts';
+import type { DmaChecking } from '../verifier/dma-checking/dma-checking.ts';
 import type { PoolTracking } from '../verifier/pool-tracking/pool-tracking.ts';
 
 /** A machine under the debugger. It stands still but for {@link resume}. */
@@ -10,8 +12,12 @@ export interface Target {
   readonly nt: Nt;
   /** Driver Verifier's options in force. */
   readonly options: OptionChoice;
+  /** What verified drivers called since boot. */
+  readonly callCounts: CallCounts;
   /** Undefined if the option is not on. */
   readonly poolTracking: PoolTracking | undefined;
+  /** Undefined if the option is not on. */
+  readonly dmaChecking: DmaChecking | undefined;
   /** The verified drivers' images, in the order in which they are loaded; also those that are gone. */
   readonly verifiedImages: readonly KernelImage[];
   /** Undefined for an image without a file: the kernel's modules. */

@@ -8,12 +8,16 @@ import { verdictLine } from './report/text.ts';
 
 /** `readSource` gives the text of source files. */
 export function debugTarget(machine: Machine, readSource?: ReadSource): Target {
-  const { nt, choice, poolTracking } = machine;
+  const { nt, choice, poolTracking, dmaChecking } = machine;
   const current = (image: KernelImage): KernelImage => nt.images.byIndex(image.index) ?? image;
   return {
     nt,
     options: choice,
     poolTracking,
+    dmaChecking,
+    get callCounts() {
+      return machine.callCounters.counts;
+    },
     get verifiedImages() {
       return machine.verified.map(({ image }) => current(image));
     },

@@ -2,8 +2,9 @@
 import { CommandError, type DebuggerCommand } from '../command.ts';
 import { splitName } from '../command-line.ts';
 import { quit } from './quit.ts';
+import { verifier } from './verifier.ts';
 
-export const commands: readonly DebuggerCommand[] = [quit];
+export const commands: readonly DebuggerCommand[] = [quit, verifier];
 
 /** The command that is called so; names of letters also in capitals. */
 export function commandNamed(name: string): DebuggerCommand | undefined {

@@ -61,6 +61,11 @@ export class PoolTracking {
     this.records.set(image.index, record);
   }
 
+  /** Verifier's record of a driver, as 0xC4/0x62 gives it; undefined if the image is no verified driver's. */
+  recordOf(image: KernelImage): Va | undefined {
+    return this.records.get(image.index);
+  }
+
   private allocated(block: PoolBlock, image: KernelImage | undefined): void {
     if (image === undefined || !this.isVerified(image)) return;
     const kind = kindOfFamily(block);

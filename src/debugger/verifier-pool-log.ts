@@ -1,0 +1,49 @@
+/** The log of what verified drivers allocated and freed, newest first: `!verifier 0x80`. */
+import { hexVa, type Va } from '../base/va.ts';
+import { logCapacity } from '../verifier/pool-tracking/allocation-log.ts';
+import { extensionAddress, symbolAt } from './addresses.ts';
+import { CommandError } from './command.ts';
+import type { Session } from './session.ts';
+
+/** Entries between two looks at the host. */
+const entriesPerSlice = 256;
+
+export interface PoolLogRange {
+  /** Only blocks that contained it. */
+  readonly address?: Va;
+  /** The newest entries. */
+  readonly quantity?: number;
+}
+
+export async function printPoolLog(session: Session, { address, quantity }: PoolLogRange): Promise<void> {
+  const { poolTracking } = session.target;
+  if (poolTracking === undefined) {
+    throw new CommandError('Pool tracking (0x00000008) is off: there is no log of pool operations.');
+  }
+  session.print('Log of recent kernel pool Allocate and Free operations:');
+  session.print();
+  session.print(`There are up to 0x${logCapacity.toString(16)} entries in the log.`);
+  session.print();
+  const parsed = Math.min(quantity ?? logCapacity, logCapacity);
+  const searched = address === undefined ? '' : `, searching for address ${hexVa(address)}`;
+  session.print(`Parsing 0x${parsed.toString(16).padStart(8, '0')} log entries${searched}.`);
+  session.print();
+  let shown = 0;
+  for (const { va, bytes, thread, stack } of poolTracking.log.entries(address)) {
+    if (shown === parsed) break;
+    session.print();
+    session.print('='.repeat(70));
+    session.print(
+      `Pool block ${extensionAddress(va)}, Size ${bytes.toString(16).padStart(16, '0')}, Thread ${extensionAddress(thread)}`,
+    );
+    for (const at of stack) session.print(stackLine(session, at));
+    if (++shown % entriesPerSlice === 0) await session.host.breathe();
+  }
+  if (shown > 0) return;
+  session.print(address === undefined ? 'The log is empty.' : 'No entry of the log is of a block that holds it.');
+}
+
+function stackLine(session: Session, at: Va): string {
+  const symbol = symbolAt(session, at);
+  return symbol === undefined ? extensionAddress(at) : `${extensionAddress(at)} ${symbol}`;
+}
