@@ -14,11 +14,13 @@ import { UnloadChecks } from '../verifier/automatic-checks/unload-checks.ts';
 import { CallCounters } from '../verifier/core/call-counters.ts';
 import {
   chooseOptions,
+  DmaCheckingFlag,
   defaultFlags,
   MiscellaneousChecksFlag,
   type OptionChoice,
   PoolTrackingFlag,
 } from '../verifier/core/options.ts';
+import { DmaChecking } from '../verifier/dma-checking/dma-checking.ts';
 import { ListsAndResources } from '../verifier/miscellaneous-checks/lists-and-resources.ts';
 import { OutlivingResources } from '../verifier/outliving-resources/outliving-resources.ts';
 import { PoolTracking } from '../verifier/pool-tracking/pool-tracking.ts';
@@ -49,6 +51,8 @@ export class Machine {
   readonly life: Life;
   /** Undefined if the option is not on. */
   readonly poolTracking: PoolTracking | undefined;
+  /** Undefined if the option is not on. */
+  readonly dmaChecking: DmaChecking | undefined;
   readonly callCounters: CallCounters;
   readonly irpCompletionChecks: IrpCompletionChecks;
   readonly outlivingResources: OutlivingResources;
@@ -104,6 +108,8 @@ export class Machine {
     new UnloadChecks(this.nt, isVerified);
     this.irpCompletionChecks = new IrpCompletionChecks(this.nt, isVerified);
     this.poolTracking = hasPoolTracking ? new PoolTracking(this.nt, isVerified) : undefined;
+    // After Pool tracking, whose leaks at unload come first.
+    this.dmaChecking = (flags & DmaCheckingFlag) !== 0 ? new DmaChecking(this.nt, isVerified) : undefined;
     this.outlivingResources = new OutlivingResources(this.nt);
     this.debugOutput_ = this.nt.stores.list('run/debug-output');
     this.nt.events.on('debugPrint', ({ text }) => {
@@ -128,7 +134,7 @@ export class Machine {
   get stoppedUnloadOf(): number | undefined {
     const end = this.nt.end.value;
     const isLeak = end?.kind === 'bug-check' && end.bugCheck.code === 0xc4 && end.bugCheck.parameters[0] === 0x62;
-    return isLeak ? this.leaving.value : undefined;
+    return isLeak ? this.leaving.value : this.dmaChecking?.stoppedUnloadOf;
   }
 
   /** Read when they are first asked for. */

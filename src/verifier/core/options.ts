@@ -58,6 +58,7 @@ export const verifierOptions: readonly VerifierOption[] = [
 ];
 
 export const PoolTrackingFlag = 0x8;
+export const DmaCheckingFlag = 0x80;
 /** A part of the option exists: what it checks of pool, lookaside lists and ERESOURCEs. */
 export const MiscellaneousChecksFlag = 0x800;
 

@@ -1,0 +1,37 @@
+/** Channels and map registers: how many a driver may have. */
+
+import type { Va } from '../../base/va.ts';
+import { PVOID, ULONG } from '../../nt/declare/parameter-types.ts';
+import type { Nt } from '../../nt/nt.ts';
+import type { CallChecks, CheckedAdapter } from './call-checks.ts';
+import { dmaViolation } from './dma-violation.ts';
+
+export function addAllocationChecks(nt: Nt, calls: CallChecks): void {
+  calls.on('AllocateAdapterChannel', (checked, call) =>
+    checkRequest(nt, checked, PVOID.read(call, 1), ULONG.read(call, 2)),
+  );
+  calls.on('AllocateAdapterChannelEx', (checked, call) =>
+    checkRequest(nt, checked, PVOID.read(call, 1), ULONG.read(call, 3)),
+  );
+}
+
+function checkRequest(nt: Nt, { adapter }: CheckedAdapter, device: Va, registers: number): void {
+  const held = nt.dma.channels.has(adapter.adapter) ? 1 : 0;
+  const asked = nt.dma.waiting.value.filter(
+    (request) => request.kind === 'channel' && request.adapter === adapter.adapter && request.device === device,
+  ).length;
+  if (held + asked > 0) {
+    throw dmaViolation(
+      0x0b,
+      [held + asked + 1],
+      'the driver asked for an adapter channel while it had one of the same adapter, or waited for one',
+    );
+  }
+  if (registers > adapter.mapRegisters) {
+    throw dmaViolation(
+      0x0c,
+      [registers, adapter.mapRegisters],
+      `the driver asked for ${registers} map registers; IoGetDmaAdapter had said that it may have ${adapter.mapRegisters}`,
+    );
+  }
+}
