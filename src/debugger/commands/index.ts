@@ -1,10 +1,11 @@
 /** All commands. A new one is a file here and a line below. */
 import { CommandError, type DebuggerCommand } from '../command.ts';
 import { splitName } from '../command-line.ts';
+import { dma } from './dma.ts';
 import { quit } from './quit.ts';
 import { verifier } from './verifier.ts';
 
-export const commands: readonly DebuggerCommand[] = [quit, verifier];
+export const commands: readonly DebuggerCommand[] = [dma, quit, verifier];
 
 /** The command that is called so; names of letters also in capitals. */
 export function commandNamed(name: string): DebuggerCommand | undefined {
