@@ -2,6 +2,7 @@
  * What the parameters of a bug check mean, in the layout of the debugger's `!analyze -v`: a heading, a sentence and one
  * line for each argument. The wording is ours; the meanings are those of the "Bug Check Code Reference".
  */
+import { dmaExplanations } from './dma-bug-check-arguments.ts';
 import { kernelExplanations } from './kernel-bug-check-arguments.ts';
 import { poolCallMeanings } from './pool-call-arguments.ts';
 import type { ReportBugCheck } from './report.ts';
@@ -17,7 +18,7 @@ export interface Explanation {
 const access = '0 read, 1 write, 8 execute';
 const unloaded = 'the code of a driver that is no longer loaded was needed';
 
-/** By code alone, or by code and the parameter that tells the cases apart (`c4/62`). */
+/** By code alone, or by code and the parameters that tell the cases apart (`c4/62`, `e6/f/2`). */
 const explanations: ReadonlyMap<string, Explanation> = new Map<string, Explanation>([
   ...poolCallMeanings.map(
     ([key, meanings]) => [key, { about: 'The driver called a pool routine wrongly.', meanings }] as const,
@@ -36,6 +37,7 @@ const explanations: ReadonlyMap<string, Explanation> = new Map<string, Explanati
   ],
   ['c4', { about: 'A driver that is verified broke a rule of Driver Verifier.', meanings: ['the rule', '', '', ''] }],
   ...kernelExplanations,
+  ...dmaExplanations,
   [
     'a',
     {
@@ -196,8 +198,10 @@ const explanations: ReadonlyMap<string, Explanation> = new Map<string, Explanati
 /** The block that a debugger prints; lines without line ends. */
 export function bugCheckLines(bugCheck: ReportBugCheck, driverName: string): string[] {
   const code = shortHex(bugCheck.code);
-  const [first] = bugCheck.parameters;
-  const explanation = explanations.get(`${code}/${shortHex(first)}`) ?? explanations.get(code);
+  const [first, second] = bugCheck.parameters;
+  const rule = `${code}/${shortHex(first)}`;
+  const explanation =
+    explanations.get(`${rule}/${shortHex(second)}`) ?? explanations.get(rule) ?? explanations.get(code);
   const lines = [`${bugCheck.name} (${code})`];
   if (explanation !== undefined) lines.push(explanation.about);
   lines.push('Arguments:');
