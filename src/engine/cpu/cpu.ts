@@ -27,7 +27,10 @@ export type CpuExit =
   | { readonly kind: 'fault'; readonly vector: number; readonly va: Va; readonly access: Access; readonly rip: Va }
   /** An instruction that the engine lacks; it has not been executed. */
   | { readonly kind: 'unsupported'; readonly rip: Va; readonly text: string }
-  | { readonly kind: 'breakpoint'; readonly rip: Va };
+  /** Before the instruction at a breakpoint, see {@link Cpu.setBreakpoints}. */
+  | { readonly kind: 'breakpoint'; readonly rip: Va }
+  /** Only from {@link Cpu.step}: what it was to do is done. */
+  | { readonly kind: 'step' };
 
 export interface CpuHooks {
   /**
@@ -42,6 +45,8 @@ export interface CpuHooks {
    * points behind it already. False: leave.
    */
   instruction(mnemonic: string, rip: Va, nextRip: Va): boolean | 'unsupported';
+  /** An instruction that touched a device's page is done, and RIP points behind it. False: leave. */
+  deviceTouched?(): boolean;
 }
 
 export interface CpuOptions {
@@ -92,12 +97,18 @@ export class Cpu {
       },
     );
     this.enter = runtime.enter;
-    this.cache = new TranslationCache(memory, runtime.table, runtime.imports, reservedSlots, {
-      isExact: options.flagsLiveAtExit ?? false,
-      forcesDispatchLoop: options.forcesDispatchLoop ?? false,
-      maxClusterUnits: 24,
-      maxClusterInstructions: 4000,
-    });
+    this.cache = new TranslationCache(
+      memory,
+      runtime.table,
+      runtime.imports,
+      reservedSlots,
+      options.flagsLiveAtExit ?? false,
+      {
+        forcesDispatchLoop: options.forcesDispatchLoop ?? false,
+        maxClusterUnits: 24,
+        maxClusterInstructions: 4000,
+      },
+    );
     this.cache.isHost = (va) => this.isHost(va);
     memory.onCodeChange = (frame) => this.cache.dropFrame(frame);
     memory.onMappingChange = (va) => this.cache.dropPage(va);
@@ -146,28 +157,36 @@ export class Cpu {
   }
 
   /**
-   * Runs from `state.rip`, about `fuel` instructions: up to the first place where fuel counts and at least that many
-   * are done. The places depend on the program alone.
+   * From now on control that reaches one of these addresses leaves with `breakpoint`, before the instruction there. Takes
+   * the place of the addresses that were set before. Addresses of the host are the hooks' affair. Flags are exact from
+   * the first breakpoint on.
    */
-  run(fuel: number): CpuExit {
-    assert(!this.isRunning, 'the processor is not entered again from a hook');
-    this.isRunning = true;
-    this.cache.sweep();
+  setBreakpoints(addresses: Iterable<Va>): void {
+    const breakpoints = new Set(addresses);
+    if (breakpoints.size > 0) this.cache.beExact();
+    this.cache.setBreakpoints(breakpoints);
+  }
+
+  /**
+   * Runs from `state.rip`, about `fuel` instructions: up to the first place where fuel counts and at least that many
+   * are done. The places depend on the program alone. `passesBreakpoint`: goes on from a breakpoint; the one at
+   * `state.rip` counts again only when control comes back to it.
+   */
+  run(fuel: number, passesBreakpoint = false): CpuExit {
+    this.begin();
     const end = this.retired + fuel;
     this.slice = Math.min(this.slice, firstSlice);
     this.grant(Math.min(fuel, this.slice));
+    let isStep = passesBreakpoint && this.cache.hasBreakpoint(this.state.rip);
     try {
-      for (let call = this.enter; ; ) {
-        this.pending = undefined;
-        this.setState(StateOffset.ExitReason, ExitReason.None);
-        const hasLeft = call() !== 0;
-        call = this.enter;
-        if (!hasLeft) continue;
+      for (;;) {
+        const call = isStep ? this.cache.translateStep(this.state.rip, this.slow.allowsDevices) : this.enter;
+        if (!call) return this.fetchFault(this.state.rip);
+        isStep = false;
+        if (!this.hasLeft(call)) continue;
         const exit = this.afterLeave();
         if (exit === 'step') {
-          const step = this.cache.translateStep(this.state.rip);
-          if (!step) return this.fetchFault(this.state.rip);
-          call = () => step(0);
+          isStep = true;
         } else if (exit === 'checkpoint') {
           if (this.stateAt(StateOffset.Fuel) > 0) continue;
           const left = end - this.retired;
@@ -183,9 +202,55 @@ export class Cpu {
     }
   }
 
+  /**
+   * One instruction (a repeated string instruction is one), or at a host address the whole host call; breakpoints do not
+   * count. Leaves with `step`, or with `fuel` if it is a place where fuel counts and at least `fuel` instructions are done.
+   */
+  step(fuel: number): CpuExit {
+    this.begin();
+    this.cache.beExact();
+    this.grant(Math.min(fuel, maxSlice));
+    try {
+      if (this.isHost(this.state.rip)) return { kind: this.hooks.hostCall() ? 'step' : 'host' };
+      for (;;) {
+        const call = this.cache.translateStep(this.state.rip);
+        if (!call) return this.fetchFault(this.state.rip);
+        const exit = this.hasLeft(call) ? this.afterLeave() : 'go-on';
+        if (exit === 'step') continue;
+        if (exit === 'checkpoint' && this.stateAt(StateOffset.Fuel) <= 0) return { kind: 'fuel' };
+        return exit === 'checkpoint' || exit === 'go-on' ? { kind: 'step' } : exit;
+      }
+    } finally {
+      this.isRunning = false;
+    }
+  }
+
+  private begin(): void {
+    assert(!this.isRunning, 'the processor is not entered again from a hook');
+    this.isRunning = true;
+    this.cache.sweep();
+  }
+
+  /** Runs translated code; whether it came back to leave. */
+  private hasLeft(call: (depth: number) => number): boolean {
+    this.pending = undefined;
+    this.slow.touchedDevice = false;
+    this.setState(StateOffset.ExitReason, ExitReason.None);
+    const hasLeft = call(0) !== 0;
+    this.slow.allowsDevices = false;
+    return hasLeft || this.slow.touchedDevice;
+  }
+
   // ---- after translated code has left
 
   private afterLeave(): CpuExit | 'go-on' | 'checkpoint' | 'step' {
+    const { touchedDevice } = this.slow;
+    const exit = this.exitFound();
+    if (!touchedDevice || (exit !== 'go-on' && exit !== 'checkpoint')) return exit;
+    return this.hooks.deviceTouched?.() === false ? { kind: 'host' } : exit;
+  }
+
+  private exitFound(): CpuExit | 'go-on' | 'checkpoint' | 'step' {
     if (this.pending) return this.pending;
     if (this.stateAt(StateOffset.ExitReason) === ExitReason.None) return 'checkpoint';
     const site = this.cache.siteOf(this.stateAt(StateOffset.ExitUnit), this.stateAt(StateOffset.ExitOperand));
@@ -223,6 +288,10 @@ export class Cpu {
     assert(failure !== undefined, 'a failed access says why');
     this.slow.failure = undefined;
     if (failure.kind === 'fault') return { ...failure, rip };
+    if (failure.kind === 'device') {
+      this.slow.allowsDevices = true;
+      return 'step';
+    }
     // The frame becomes plain memory; the instruction runs alone, as its own page may be the one.
     this.memory.frameBytes(failure.frame);
     return 'step';
@@ -250,6 +319,10 @@ export class Cpu {
       if (this.isHost(rip)) {
         this.cache.noteSlot(rip, hostSlot);
         return hostSlot;
+      }
+      if (this.cache.hasBreakpoint(rip)) {
+        this.pending = { kind: 'breakpoint', rip };
+        return leaveSlot;
       }
       const slot = this.cache.translate(rip);
       if (slot !== undefined) return slot;

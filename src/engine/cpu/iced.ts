@@ -13,6 +13,7 @@ export {
   Instruction as IcedInstruction,
   type MemorySize,
   MemorySizeExt,
+  MemorySizeOptions,
   Mnemonic,
   OpKind,
   Register,

@@ -9,7 +9,7 @@ import type { Va } from '../../base/va.ts';
 import { cpuStateOffset, pageTableHighIrqlOffset } from '../memory/layout.ts';
 import { Emitter } from './emitter.ts';
 import { ExitReason, type ExitSite } from './exit-site.ts';
-import { FlagLiveness, mayFault } from './flag-liveness.ts';
+import { allFlags, FlagLiveness, mayFault } from './flag-liveness.ts';
 import type { Instruction } from './instruction.ts';
 import { translateInstruction } from './instructions.ts';
 import { StateOffset } from './state.ts';
@@ -180,7 +180,9 @@ export class UnitTranslation {
     flow.resume(from.index);
     const source = from.instructions[from.instructions.length - 1];
     const isTaken = source !== undefined && edge.va !== source.next;
-    if (isTaken && edge.va <= source.va) this.checkFuel(edge.va, this.liveness.atEdge(edge));
+    if (isTaken && edge.va <= source.va) {
+      this.checkFuel(edge.va, this.environment.isExact ? allFlags : this.liveness.atEdge(edge));
+    }
     const to = edge.block;
     if (to < 0) {
       tailJump(this, edge);

@@ -14,10 +14,12 @@ import { findJumpTable, type JumpTable } from './jump-table.ts';
 import { dispatchEntryOf } from './translate-control.ts';
 import { type Callee, translateUnit, type UnitEnvironment } from './translate-unit.ts';
 import {
+  calleesOf,
   codeLineBytes,
   discoverStep,
   discoverUnit,
-  edgesOf,
+  instructionCount,
+  startsUnfetchable,
   type Unit,
   type UnitSource,
   type VaRange,
@@ -26,7 +28,6 @@ import { type FunctionType, writeModule } from './wasm-module.ts';
 import { type FunctionBody, WasmType } from './wasm-writer.ts';
 
 export interface CacheOptions {
-  readonly isExact: boolean;
   readonly forcesDispatchLoop: boolean;
   /** A function and those that it calls share a module up to these bounds. */
   readonly maxClusterUnits: number;
@@ -40,6 +41,8 @@ interface TranslatedModule {
   /** Frame of each page when it was translated; undefined if it was not executable. */
   readonly frames: ReadonlyMap<Va, number | undefined>;
 }
+
+const nowhere: ReadonlySet<Va> = new Set();
 
 const { I32 } = WasmType;
 export const functionTypes: readonly FunctionType[] = [
@@ -83,6 +86,10 @@ export class TranslationCache {
   private readonly searched = new Set<Va>();
   /** Loops of each function that was translated from its start. */
   private readonly headers = new Map<Va, ReadonlySet<Va>>();
+  private isExact: boolean;
+  private breakpoints: ReadonlySet<Va> = nowhere;
+  /** What {@link translateStep} kept. */
+  private readonly steps = new Map<Va, { readonly unitId: number; readonly step: (depth: number) => number }>();
   /** Grows whenever translations are dropped. */
   dropCount = 0;
   /** Modules made since the start. */
@@ -98,9 +105,11 @@ export class TranslationCache {
     table: WebAssembly.Table,
     imports: RuntimeImports,
     reservedSlots: number,
+    isExact: boolean,
     options: CacheOptions,
   ) {
     this.memory = memory;
+    this.isExact = isExact;
     this.table = table;
     this.options = options;
     this.imports = { e: { memory: memory.wasm, table, ...imports } };
@@ -127,6 +136,25 @@ export class TranslationCache {
     return slot;
   }
 
+  /** From now on flags are right at every exit, call and return. */
+  beExact(): void {
+    if (this.isExact) return;
+    this.isExact = true;
+    this.dropAll();
+  }
+
+  /** Units end before these addresses; what stood on their pages is translated anew. */
+  setBreakpoints(breakpoints: ReadonlySet<Va>): void {
+    const before = this.breakpoints;
+    this.breakpoints = breakpoints;
+    for (const va of before) if (!breakpoints.has(va)) this.dropPage(va);
+    for (const va of breakpoints) if (!before.has(va)) this.dropPage(va);
+  }
+
+  hasBreakpoint(va: Va): boolean {
+    return this.breakpoints.has(va);
+  }
+
   /** Lets translated code find the slot of an address by itself. */
   noteSlot(va: Va, slot: number): void {
     const entry = dispatchEntryOf(vaLow(va));
@@ -134,21 +162,27 @@ export class TranslationCache {
     this.memory.view.setInt32(entry + 8, slot, true);
   }
 
-  /** One instruction alone, not kept; for running it where its own page is being written. */
-  translateStep(va: Va): ((depth: number) => number) | undefined {
+  /**
+   * One instruction alone: for running it where its own page is being written, or where it touches a device. Kept for the
+   * next time only if asked, as who polls a device does little else; its page must have been translated before.
+   */
+  translateStep(va: Va, isKept = false): ((depth: number) => number) | undefined {
+    const known = this.steps.get(va);
+    if (known !== undefined) return known.step;
     this.reader.reset();
     const unit = discoverStep(va, this.source);
     if (startsUnfetchable(unit)) return undefined;
     const unitId = this.sitesOfUnit.push(undefined) - 1;
-    this.droppedUnits.push(unitId);
+    if (!isKept) this.droppedUnits.push(unitId);
     const { body, sites } = translateUnit(
       unit,
       this.environment(unitId, () => ({ kind: 'slot', slot: 0 })),
     );
     this.sitesOfUnit[unitId] = sites;
     const instance = this.instantiate([{ type: 0, body, exportAs: 'step' }]);
-    const { step } = instance.exports;
-    return step as (depth: number) => number;
+    const step = instance.exports.step as (depth: number) => number;
+    if (isKept) this.steps.set(va, { unitId, step });
+    return step;
   }
 
   siteOf(unitId: number, index: number): ExitSite {
@@ -216,7 +250,8 @@ export class TranslationCache {
         if (units.length >= this.options.maxClusterUnits || instructions >= this.options.maxClusterInstructions) {
           return units;
         }
-        if (seen.has(callee) || this.modules.has(callee) || this.isHost(callee)) continue;
+        if (seen.has(callee) || this.modules.has(callee)) continue;
+        if (this.isHost(callee) || this.breakpoints.has(callee)) continue;
         seen.add(callee);
         const unit = this.discover(callee);
         if (startsUnfetchable(unit)) continue;
@@ -234,7 +269,8 @@ export class TranslationCache {
   private discover(va: Va): Unit {
     this.searched.add(va);
     const headers = this.headersAround(va);
-    return discoverUnit(va, this.source, headers?.has(va) ? undefined : headers);
+    const loops = headers?.has(va) ? nowhere : (headers ?? nowhere);
+    return discoverUnit(va, this.source, (at) => loops.has(at) || this.breakpoints.has(at));
   }
 
   /** Headers of the loops of the function around an address that is not its start. */
@@ -291,7 +327,7 @@ export class TranslationCache {
       calleeAt,
       isFunctionStart: (va) => this.isFunctionStart(va),
       isHeader: (va) => this.headersAround(va)?.has(va) ?? false,
-      isExact: this.options.isExact,
+      isExact: this.isExact,
       isPageable: (va) =>
         this.memory.trimsPageable && ((this.memory.mappingAt(va)?.flags ?? 0) & PageFlag.Pageable) !== 0,
       forcesDispatchLoop: this.options.forcesDispatchLoop,
@@ -348,6 +384,8 @@ export class TranslationCache {
 
   private drop(module: TranslatedModule): void {
     this.dropCount++;
+    for (const { unitId } of this.steps.values()) this.droppedUnits.push(unitId);
+    this.steps.clear();
     for (const va of module.entries) {
       this.modules.delete(va);
       this.headers.delete(va);
@@ -367,28 +405,6 @@ export class TranslationCache {
 
 function pageOf(va: Va): Va {
   return (Math.floor(va / pageSize) * pageSize) as Va;
-}
-
-function startsUnfetchable(unit: Unit): boolean {
-  const first = unit.blocks[0];
-  return first?.end.kind === 'no-code' && first.instructions.length === 0 && first.end.failure.faultVa === unit.root;
-}
-
-function instructionCount(unit: Unit): number {
-  return unit.blocks.reduce((sum, block) => sum + block.instructions.length, 0);
-}
-
-function calleesOf(unit: Unit): Va[] {
-  const callees: Va[] = [];
-  for (const block of unit.blocks) {
-    const last = block.instructions[block.instructions.length - 1];
-    const [operand] = last?.operands ?? [];
-    if (block.end.kind === 'call' && operand?.kind === 'target') callees.push(operand.va);
-    if (last?.flow === 'jump' || last?.flow === 'branch') {
-      for (const edge of edgesOf(block)) if (edge.block < 0) callees.push(edge.va);
-    }
-  }
-  return callees;
 }
 
 function addTo<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {

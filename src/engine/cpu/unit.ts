@@ -153,16 +153,14 @@ export function isReadOfCr8(instruction: Instruction): boolean {
   return from?.kind === 'other' && from.register === controlRegister8;
 }
 
-const nowhere: ReadonlySet<Va> = new Set();
-
-/** Finds the unit rooted at `root`, up to the `stops`. Never fails: what can't be read is a block that says so. */
-export function discoverUnit(root: Va, source: UnitSource, stops = nowhere): Unit {
-  return new Discovery(root, source, false, stops).run();
+/** Finds the unit rooted at `root`, up to where it stops. Never fails: what can't be read is a block that says so. */
+export function discoverUnit(root: Va, source: UnitSource, stopsAt: (va: Va) => boolean): Unit {
+  return new Discovery(root, source, false, stopsAt).run();
 }
 
 /** A unit of one instruction. */
 export function discoverStep(root: Va, source: UnitSource): Unit {
-  return new Discovery(root, source, true, nowhere).run();
+  return new Discovery(root, source, true, () => true).run();
 }
 
 type Decoded = Instruction | FetchFailure;
@@ -171,7 +169,7 @@ class Discovery {
   private readonly root: Va;
   private readonly source: UnitSource;
   private readonly isStep: boolean;
-  private readonly stops: ReadonlySet<Va>;
+  private readonly stopsAt: (va: Va) => boolean;
   private readonly decoded = new Map<Va, Decoded>();
   private readonly leaders = new Set<Va>();
   private readonly tables = new Map<Va, JumpTable>();
@@ -180,11 +178,11 @@ class Discovery {
   private readonly lines = new Set<number>();
   private readonly ranges: readonly VaRange[] | undefined;
 
-  constructor(root: Va, source: UnitSource, isStep: boolean, stops: ReadonlySet<Va>) {
+  constructor(root: Va, source: UnitSource, isStep: boolean, stopsAt: (va: Va) => boolean) {
     this.root = root;
     this.source = source;
     this.isStep = isStep;
-    this.stops = stops;
+    this.stopsAt = stopsAt;
     this.ranges = source.rangesOf(root);
   }
 
@@ -207,7 +205,7 @@ class Discovery {
 
   private isInside(va: Va): boolean {
     if (va === this.root) return !this.isStep;
-    if (this.isStep || this.stops.has(va)) return false;
+    if (this.isStep || this.stopsAt(va)) return false;
     if (this.ranges) return this.ranges.some(({ start, end }) => va >= start && va < end);
     return Math.abs(va - this.root) < maxGapBytes && this.source.rangesOf(va) === undefined;
   }
@@ -340,4 +338,28 @@ export function edgesOf(block: Block): readonly Edge[] {
     case 'no-code':
       return [];
   }
+}
+
+/** Whether not even the first instruction can be fetched. */
+export function startsUnfetchable(unit: Unit): boolean {
+  const first = unit.blocks[0];
+  return first?.end.kind === 'no-code' && first.instructions.length === 0 && first.end.failure.faultVa === unit.root;
+}
+
+export function instructionCount(unit: Unit): number {
+  return unit.blocks.reduce((sum, block) => sum + block.instructions.length, 0);
+}
+
+/** Where direct calls and jumps of the unit lead out of it. */
+export function calleesOf(unit: Unit): Va[] {
+  const callees: Va[] = [];
+  for (const block of unit.blocks) {
+    const last = block.instructions[block.instructions.length - 1];
+    const [operand] = last?.operands ?? [];
+    if (block.end.kind === 'call' && operand?.kind === 'target') callees.push(operand.va);
+    if (last?.flow === 'jump' || last?.flow === 'branch') {
+      for (const edge of edgesOf(block)) if (edge.block < 0) callees.push(edge.va);
+    }
+  }
+  return callees;
 }
