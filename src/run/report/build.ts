@@ -11,7 +11,7 @@ import type { Machine } from '../machine.ts';
 import type { DriverFile } from '../machine-options.ts';
 import { decideVerdict } from '../verdict.ts';
 import { freedWrites } from './freed-writes.ts';
-import { leaksOf } from './leaks.ts';
+import { isDmaLeak, leaksOf } from './leaks.ts';
 import { overruns } from './overruns.ts';
 import type {
   CountersReport,
@@ -162,14 +162,17 @@ function reportBugCheck(bugCheck: BugCheck): ReportBugCheck {
 }
 
 /** Bug checks that say that something was left: the leaks are listed, and are no violation besides. */
-function isOfLeaks({ code, parameters }: BugCheck): boolean {
-  return (code === 0xc4 && parameters[0] === 0x62) || code === 0xcb;
+function isOfLeaks(bugCheck: BugCheck, { dmaChecking }: Machine): boolean {
+  const { code, parameters } = bugCheck;
+  if ((code === 0xc4 && parameters[0] === 0x62) || code === 0xcb) return true;
+  // Where an adapter was released too early is told besides.
+  return isDmaLeak(bugCheck) && dmaChecking?.stoppedUnloadOf !== undefined;
 }
 
 /** A bug check that is not the leaks' own. */
 function violations(machine: Machine, leaks: readonly Leak[], stacks: CallStackReader): Violation[] {
   const end = machine.nt.end.value;
-  if (end?.kind !== 'bug-check' || (isOfLeaks(end.bugCheck) && leaks.length > 0)) return [];
+  if (end?.kind !== 'bug-check' || (isOfLeaks(end.bugCheck, machine) && leaks.length > 0)) return [];
   const stack = stacks.read(end.stack);
   const { routine } = end.bugCheck;
   const site = stacks.driverSite(stack) ?? (routine === undefined ? null : stacks.driverSite(stacks.read([routine])));

@@ -1,6 +1,7 @@
 /** What drivers left behind, as the report tells it. */
-import { hexVa } from '../../base/va.ts';
+import { hexVa, type Va } from '../../base/va.ts';
 import type { CallStackReader } from '../../debugger/call-stack.ts';
+import type { BugCheck } from '../../nt/declare/bug-check.ts';
 import { tagText } from '../../nt/declare/parameter-types.ts';
 import { PoolType } from '../../nt/structures/pool.ts';
 import type { OutlivingResource } from '../../verifier/outliving-resources/outliving-resources.ts';
@@ -69,8 +70,19 @@ function outlivingResources(machine: Machine, driver: LoadedDriver): readonly Ou
     return resources.lockedIn(nt.processor.requesterProcess, driver.image);
   }
   if (isUnloaded(machine, driver)) return resources.ofImage(driver.image);
+  // An adapter is released and something of it was not freed.
+  if (end?.kind === 'bug-check' && isDmaLeak(end.bugCheck)) {
+    const adapter = nt.dma.adapter(Number(end.bugCheck.parameters[1]) as Va);
+    return adapter?.imageIndex === driver.image.index ? resources.ofAdapter(adapter.adapter) : [];
+  }
   // What keeps a driver from being unloaded for ever is leaked although the check at unload never comes.
   return life.state.keptLoaded.length === 0 ? [] : resources.fileReferences(driver.image);
+}
+
+/** DMA checking: what was obtained with an adapter was not freed before it. */
+export function isDmaLeak({ code, parameters }: BugCheck): boolean {
+  const rule = Number(parameters[0]);
+  return code === 0xe6 && rule >= 0x07 && rule <= 0x0a;
 }
 
 /** Equal in kind, name and stack is one leak. */
