@@ -25,6 +25,7 @@ import { FileSystem } from './fs/file-system.ts';
 import { Dma } from './hal/dma-adapters.ts';
 import { HostEntries } from './host-entries.ts';
 import { IoManager } from './io/io-manager.ts';
+import { DebugControl } from './kd/debug-control.ts';
 import { Apcs } from './ke/apcs.ts';
 import { Clock } from './ke/clock.ts';
 import { Dispatcher } from './ke/dispatcher.ts';
@@ -80,8 +81,8 @@ export type LifeEnd =
   | { readonly kind: 'instruction-limit'; readonly site: Va; readonly stack: readonly Va[] }
   | { readonly kind: 'exact-flags-needed' };
 
-/** How {@link Nt.run} came back: rest means that nothing more will happen by itself. */
-export type RunResult = 'done' | 'rest' | 'deadline' | 'ended';
+/** How {@link Nt.run} came back: rest means that nothing more will happen by itself, stopped that a debugger stopped it. */
+export type RunResult = 'done' | 'rest' | 'deadline' | 'ended' | 'stopped';
 
 export interface NtSnapshot {
   readonly memory: MemorySnapshot;
@@ -95,7 +96,7 @@ const turnInstructions = 1_000_000;
 const instructionsPerCall = 500;
 /** How often the limit is looked at in between turns. */
 const callsBetweenChecks = 1024;
-const Progress = { calls: 0, workAtRest: 1, turnEnd: 2 } as const;
+const Progress = { calls: 0, workAtRest: 1, turnEnd: 2, isStopped: 3 } as const;
 
 export class Nt {
   readonly options: NtOptions;
@@ -139,6 +140,7 @@ export class Nt {
   readonly io: IoManager;
   readonly dma: Dma;
   readonly power: PowerManager;
+  readonly debugControl: DebugControl;
   /** A number that whoever runs the machine gives to what goes on; noted with what drivers allocate meanwhile. */
   readonly activity: StoreCell<number>;
   /** Set once; from then on nothing runs. */
@@ -160,7 +162,7 @@ export class Nt {
     this.cpu.addHostRange(AddressMap.host.start, AddressMap.host.sizeBytes);
     this.end = this.stores.cell<LifeEnd | undefined>('nt/end', undefined);
     this.activity = this.stores.cell('nt/activity', 0);
-    this.progress = this.stores.numbers('nt/progress', 3);
+    this.progress = this.stores.numbers('nt/progress', 4);
     this.progress.values[Progress.turnEnd] = turnInstructions;
     this.random = new Random(this.stores.cell('nt/random', options.seed >>> 0));
     this.addressSpace = new AddressSpace(this);
@@ -196,6 +198,7 @@ export class Nt {
     this.io = new IoManager(this);
     this.dma = new Dma(this);
     this.power = new PowerManager(this);
+    this.debugControl = new DebugControl(this);
     buildKernelModules(this, kernelComponents);
     this.processor.boot();
     this.clock.boot();
@@ -208,22 +211,36 @@ export class Nt {
 
   /**
    * Runs until `isDone`, or until every thread waits with nothing that could wake it, or the life ends. Virtual time
-   * moves on to the next timer whenever all threads wait, up to `deadline` (interrupt time in 100 ns).
+   * moves on to the next timer whenever all threads wait, up to `deadline` (interrupt time in 100 ns). After `stopped`
+   * the same call goes on from exactly there.
    */
   run(isDone: () => boolean, deadline = Number.POSITIVE_INFINITY): RunResult {
-    while (this.end.value === undefined) {
-      if (isDone()) return this.rest('done');
-      if (this.clock.interruptTime >= deadline) return this.rest('deadline');
-      if (!this.scheduler.hasRunningThread && !this.guard(() => this.scheduler.dispatchNext(deadline))) {
-        return this.rest(this.clock.interruptTime >= deadline ? 'deadline' : 'rest');
+    const { debugControl } = this;
+    let goesOn = this.progress.at(Progress.isStopped) !== 0;
+    this.progress.values[Progress.isStopped] = 0;
+    for (; this.end.value === undefined; goesOn = false) {
+      // What is looked at between turns only must not be seen where the machine was stopped within one.
+      if (!goesOn) {
+        if (isDone()) return this.rest('done');
+        if (this.clock.interruptTime >= deadline) return this.rest('deadline');
+        if (!this.scheduler.hasRunningThread && !this.guard(() => this.scheduler.dispatchNext(deadline))) {
+          return this.rest(this.clock.interruptTime >= deadline ? 'deadline' : 'rest');
+        }
       }
-      if (this.scheduler.hasRunningThread) {
-        const exit = this.cpu.run(Math.max(1, this.progress.at(Progress.turnEnd) - this.cpu.retired));
-        this.guard(() => this.handleExit(exit));
-        if (this.cpu.retired >= this.progress.at(Progress.turnEnd)) this.guard(() => this.endTurn());
-      }
+      if (!this.scheduler.hasRunningThread) continue;
+      if (!goesOn && debugControl.stopsBetween()) return this.stopped();
+      const exit = debugControl.execute(Math.max(1, this.progress.at(Progress.turnEnd) - this.cpu.retired), goesOn);
+      const isTurnOver = this.cpu.retired >= this.progress.at(Progress.turnEnd);
+      if (debugControl.stopsAt(exit, isTurnOver)) return this.stopped();
+      this.guard(() => this.handleExit(exit));
+      if (this.cpu.retired >= this.progress.at(Progress.turnEnd)) this.guard(() => this.endTurn());
     }
     return 'ended';
+  }
+
+  private stopped(): RunResult {
+    this.progress.values[Progress.isStopped] = 1;
+    return 'stopped';
   }
 
   private rest(result: RunResult): RunResult {
@@ -267,6 +284,8 @@ export class Nt {
     switch (exit.kind) {
       case 'host':
       case 'fuel':
+      case 'breakpoint':
+      case 'step':
         return;
       case 'fault':
         if (!this.isCallTooMany()) this.exceptions.fromProcessor(exit);
@@ -280,8 +299,6 @@ export class Nt {
           stack: this.currentStack(),
         });
         return;
-      case 'breakpoint':
-        return;
       default:
         unreachable(exit);
     }
@@ -290,10 +307,11 @@ export class Nt {
   /** Control reached a host address. True: done, the guest goes on behind the call. */
   hostCall(): boolean {
     if (this.end.value !== undefined) return false;
+    if (this.debugControl.isWatching && this.debugControl.stopsBeforeCall()) return false;
     if (this.isCallTooMany()) return false;
     // As guard() does, without a closure for each call.
     try {
-      return this.calls.enter() && this.end.value === undefined;
+      return this.calls.enter() && this.end.value === undefined && !this.debugControl.stopsAfterCall();
     } catch (thrown) {
       this.caught(thrown);
       return false;

@@ -111,6 +111,7 @@ export const kdDebugPrint = ntExports(
       body: (nt, { FailedAssertion, FileName, LineNumber, Message }, { returnAddress }) => {
         assertion(nt, FailedAssertion, FileName, LineNumber, Message);
         nt.events.emit('breakpoint', { address: returnAddress });
+        nt.debugControl.breakAfterCall(returnAddress);
         return undefined;
       },
     }),
