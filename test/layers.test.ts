@@ -11,12 +11,13 @@ const below: Readonly<Record<string, readonly string[]>> = {
   base: [],
   engine: ['base'],
   image: ['base'],
-  nt: ['base', 'engine', 'image'],
-  verifier: ['base', 'engine', 'image', 'nt'],
-  debugger: ['base', 'engine', 'image', 'nt', 'verifier'],
-  run: ['base', 'engine', 'image', 'nt', 'verifier', 'debugger'],
-  cli: ['base', 'engine', 'image', 'nt', 'verifier', 'debugger', 'run'],
-  '.': ['base', 'engine', 'image', 'nt', 'verifier', 'debugger', 'run'],
+  hardware: ['base'],
+  nt: ['base', 'engine', 'image', 'hardware'],
+  verifier: ['base', 'engine', 'image', 'hardware', 'nt'],
+  debugger: ['base', 'engine', 'image', 'hardware', 'nt', 'verifier'],
+  run: ['base', 'engine', 'image', 'hardware', 'nt', 'verifier', 'debugger'],
+  cli: ['base', 'engine', 'image', 'hardware', 'nt', 'verifier', 'debugger', 'run'],
+  '.': ['base', 'engine', 'image', 'hardware', 'nt', 'verifier', 'debugger', 'run'],
 };
 const surfaces = ['cli', '.'];
 /** Packages by the layer that may use them; commander and the like belong to cli. */

@@ -3,6 +3,7 @@
  * shares them; a store that did not change since the last snapshot is shared whole.
  */
 import { assert } from './errors.ts';
+import { StoreBytes } from './store-bytes.ts';
 import { StoreNumbers } from './store-numbers.ts';
 import { StoreQueue } from './store-queue.ts';
 import { StoreRing } from './store-ring.ts';
@@ -37,6 +38,10 @@ export class Stores {
 
   numbers(name: string, count: number): StoreNumbers {
     return this.add(name, new StoreNumbers(count));
+  }
+
+  bytes(name: string, size: number): StoreBytes {
+    return this.add(name, new StoreBytes(size));
   }
 
   queue(name: string): StoreQueue {
