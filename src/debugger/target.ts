@@ -7,6 +7,17 @@ import type { OptionChoice } from '../verifier/core/options.ts';
 import type { DmaChecking } from '../verifier/dma-checking/dma-checking.ts';
 import type { PoolTracking } from '../verifier/pool-tracking/pool-tracking.ts';
 
+/** Something that the life does: a step of the scenario, DriverEntry. */
+export interface TargetStep {
+  /** Of a step of the scenario, from 1 on. */
+  readonly number: number | null;
+  /** As `--do` takes it; chosen by the user or, names in it, by a driver. */
+  readonly name: string;
+  readonly isCurrent: boolean;
+  /** What came of it: `0xC000000D`. */
+  readonly status: string | undefined;
+}
+
 /** A machine under the debugger. It stands still but for {@link resume}. */
 export interface Target {
   readonly nt: Nt;
@@ -27,8 +38,12 @@ export interface Target {
    * which), or to the end of the drivers' life.
    */
   resume(): 'stopped' | 'over';
+  /** Whether nothing can go on: the life came to its end, or the machine stopped for good. */
+  readonly isOver: boolean;
   /** One sentence on how the life ended: the verdict. Asked only when it is over. */
   readonly outcome: string;
+  /** What the life does, one after the other, as far as that is known. */
+  readonly steps: readonly TargetStep[];
   /** A source file's lines by its recorded path; undefined if it is not at hand. */
   readSource?(file: string): readonly string[] | undefined;
 }

@@ -1,8 +1,10 @@
 /** A machine as the debugger wants it. */
-import type { Target } from '../debugger/target.ts';
+import type { Target, TargetStep } from '../debugger/target.ts';
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
+import { statusText } from '../nt/ntstatus.ts';
 import type { Machine } from './machine.ts';
 import { buildReport } from './report/build.ts';
+import { activityAt } from './report/leak-origin.ts';
 import type { ReadSource } from './report/source-excerpt.ts';
 import { verdictLine } from './report/text.ts';
 
@@ -25,9 +27,12 @@ export function debugTarget(machine: Machine, readSource?: ReadSource): Target {
       const driver = machine.drivers.find((one) => one.image.index === image.index);
       return driver && machine.symbolsOf(driver);
     },
-    resume: () => {
-      machine.run();
-      return 'over';
+    resume: () => machine.resume(),
+    get isOver() {
+      return machine.life.state.isOver || machine.nt.end.value !== undefined;
+    },
+    get steps() {
+      return stepsOf(machine);
     },
     get outcome() {
       return verdictLine(buildReport(machine));
@@ -36,4 +41,27 @@ export function debugTarget(machine: Machine, readSource?: ReadSource): Target {
       readSource: (file: string) => readSource(file)?.text.split(/\r\n|\n|\r/),
     }),
   };
+}
+
+/** What stands in the plan for steps that are not known yet. */
+const unknownSteps: readonly string[] = ['tour', 'tour-sequel', 'prompt'];
+
+function stepsOf({ life, drivers }: Machine): TargetStep[] {
+  const { state } = life;
+  const steps: TargetStep[] = [];
+  for (const [index, act] of state.plan.entries()) {
+    const { step, name } = unknownSteps.includes(act.verb)
+      ? { step: null, name: 'further steps, which depend on what the driver does' }
+      : activityAt(index, state, drivers);
+    const isCurrent = index === state.index && !state.isOver;
+    const result = step === null || index >= state.index ? undefined : state.results[step - 1];
+    const before = steps.at(-1);
+    // The end of a process has many acts.
+    if (step === null && before?.number === null && before.name === name) {
+      if (isCurrent) steps[steps.length - 1] = { ...before, isCurrent };
+      continue;
+    }
+    steps.push({ number: step, name, isCurrent, status: result && statusText(result.status) });
+  }
+  return steps;
 }

@@ -1,6 +1,6 @@
 /** Where a driver's life stands. Plain data, kept in the machine's stores. */
 import type { Va } from '../base/va.ts';
-import type { Step } from './scenario/step.ts';
+import { deviceVerbs, type Step } from './scenario/step.ts';
 import type { Trial } from './scenario/tour.ts';
 import type { TourSequel } from './scenario/tour-sequel.ts';
 
@@ -24,6 +24,18 @@ export type Act =
   /** The thread is told to end: its requests are cancelled. */
   | { readonly verb: 'end-of-thread'; readonly thread: Va }
   | { readonly verb: 'end-of-requests' };
+
+/** Acts that a system thread carries out. */
+export const systemVerbs: readonly string[] = [
+  'load',
+  'final-unload',
+  'arrival',
+  'departure',
+  'interrupt',
+  'process-start',
+  'other-process',
+  ...deviceVerbs,
+];
 
 /** A file that the requesting process has open. */
 export interface OpenFile {

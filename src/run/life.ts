@@ -12,28 +12,16 @@ import type { OutlivingResources } from '../verifier/outliving-resources/outlivi
 import { DriverActs, lastActs, withoutLastUnloads } from './driver-acts.ts';
 import { holdersOf } from './holders.ts';
 import { LifeRecord, patience100ns } from './life-record.ts';
-import type { Act, LifeState } from './life-state.ts';
+import { type Act, type LifeState, systemVerbs } from './life-state.ts';
 import type { LoadedDriver } from './loaded-driver.ts';
 import { ProcessEnd } from './process-end.ts';
 import { ProcessLife } from './process-life.ts';
 import { RequestActs } from './request-acts.ts';
 import type { RequestStep } from './requester.ts';
-import { deviceVerbs, isDeviceStep, type Step } from './scenario/step.ts';
+import { isDeviceStep, type Step } from './scenario/step.ts';
 import { planTour, type RequestTrial } from './scenario/tour.ts';
 import { sequelOf } from './scenario/tour-sequel.ts';
 import { stuckReason, unloadReason } from './stuck-reason.ts';
-
-/** Acts that a system thread carries out. */
-const systemVerbs: readonly string[] = [
-  'load',
-  'final-unload',
-  'arrival',
-  'departure',
-  'interrupt',
-  'process-start',
-  'other-process',
-  ...deviceVerbs,
-];
 
 /** One virtual millisecond. */
 const settling100ns = 10_000;
@@ -49,6 +37,8 @@ export class Life {
   private readonly processLife: ProcessLife;
   /** Image indexes of the drivers to which a request was handed. */
   private readonly reached: StoreCell<readonly number[]>;
+  /** The step at whose beginning the debugger had its say; no state of the life. */
+  private stoppedBefore: Act | undefined;
 
   /** `steps`: undefined for the tour. */
   constructor(
@@ -101,8 +91,11 @@ export class Life {
     return act !== undefined && 'text' in act ? act.text : undefined;
   }
 
-  /** Goes on from where the life stands until it is over. */
-  run(): void {
+  /**
+   * Goes on from where the life stands until it is over (or at a prompt), or a debugger stops the machine; then it goes on
+   * from exactly there when it is called again.
+   */
+  run(): 'stopped' | 'over' {
     while (!this.state.isOver && this.nt.end.value === undefined) {
       if (this.state.index >= this.state.plan.length) {
         this.record.change({ isOver: true });
@@ -113,26 +106,44 @@ export class Life {
       } else if (this.state.stage === 'begin' && this.driverActs.dueUnload !== undefined) {
         this.callBefore(this.driverActs.dueUnload);
       } else if (this.state.stage === 'begin' && this.record.act.verb === 'prompt') {
-        return;
+        break;
       } else if (this.state.stage === 'begin') {
+        if (this.stopsBefore(this.record.act)) return 'stopped';
         this.tryToBegin(this.record.act);
-      } else {
-        this.goOn();
+      } else if (this.goOn() === 'stopped') {
+        return 'stopped';
       }
     }
+    this.nt.debugControl.ended();
+    return 'over';
   }
 
-  /** Takes one step of a life that has no scenario; its result's place. Undefined: the life ended in the step. */
+  /** Takes no notice of what would stop it. */
+  runThrough(): void {
+    while (this.run() === 'stopped');
+  }
+
+  /** Once for each step, if a debugger wants it. */
+  private stopsBefore(act: Act): boolean {
+    if (!('text' in act) || act === this.stoppedBefore || !this.nt.debugControl.stopsAtStep(act.text)) return false;
+    this.stoppedBefore = act;
+    return true;
+  }
+
+  /**
+   * Takes one step of a life that has no scenario; its result's place. Undefined: the life ended in the step. Where a
+   * debugger stops the machine, it goes on.
+   */
   perform(step: Step): number | undefined {
     const { plan } = this.state;
     if (!plan.some(({ verb }) => verb === 'prompt')) {
       this.record.change({ plan: plan.map((act) => (act.verb === 'tour' ? { verb: 'prompt' } : act)) });
-      this.run();
+      this.runThrough();
     }
     const { index, results } = this.state;
     if (this.state.plan[index]?.verb !== 'prompt' || this.isAtEnd) return undefined;
     this.record.change({ plan: [...this.state.plan.slice(0, index), step, ...this.state.plan.slice(index)] });
-    this.run();
+    this.runThrough();
     return this.state.results.length > results.length && !this.isAtEnd ? results.length : undefined;
   }
 
@@ -262,18 +273,20 @@ export class Life {
     return systemVerbs.includes(act.verb) ? this.nt.scheduler.systemThread : this.state.caller;
   }
 
-  private goOn(): void {
+  private goOn(): 'stopped' | undefined {
     const { stage, deadline } = this.state;
     const { act } = this.record;
     if (stage === 'closing') {
       const { scheduler } = this.nt;
       const closed = this.nt.run(() => scheduler.thread(scheduler.systemThread).state === 'idle', deadline);
+      if (closed === 'stopped') return closed;
       if (closed === 'done') this.record.change({ stage: 'begin' });
       else if (closed !== 'ended') this.stuck(act, closed);
-      return;
+      return undefined;
     }
     const result = this.nt.run(() => this.isDone(act), deadline);
-    if (this.nt.end.value !== undefined) return;
+    if (result === 'stopped') return result;
+    if (this.nt.end.value !== undefined) return undefined;
     this.requests.collect();
     if (act.verb === 'wait') {
       if (result === 'rest') this.nt.clock.advanceTo(deadline);
@@ -294,6 +307,7 @@ export class Life {
     } else {
       this.record.next();
     }
+    return undefined;
   }
 
   private isDone(act: Act): boolean {

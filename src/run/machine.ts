@@ -157,10 +157,19 @@ export class Machine {
     return this.breakpoints_.values();
   }
 
-  /** Takes the drivers through their life, from where it stands to the end. */
+  /** Takes the drivers through their life, from where it stands to the end, whatever a debugger would stop at. */
   run(): void {
     this.life.leavePrompt();
-    this.life.run();
+    this.life.runThrough();
+  }
+
+  /**
+   * Goes on from where the machine stands to the next stop, as `nt.debugControl` has it, or to the end of the life. What
+   * comes of the life is the same however often it was stopped.
+   */
+  resume(): 'stopped' | 'over' {
+    this.life.leavePrompt();
+    return this.life.run();
   }
 
   /** Takes the life to its end, if it is not there, and says what was found. */
