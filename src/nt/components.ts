@@ -21,6 +21,11 @@ import { exTimerInternals, exTimers } from './ex/timer-exports.ts';
 import { exWorkerInternals } from './ex/work-queue.ts';
 import { fileSystemDriver } from './fs/file-system-driver.ts';
 import { halBuses } from './hal/bus-exports.ts';
+import { halDmaAdapterExports, halDmaAdapters, halDmaGaps, ioDmaAdapters } from './hal/dma-adapter-exports.ts';
+import { halDmaChannels } from './hal/dma-channel-routines.ts';
+import { halDmaCommonBuffers } from './hal/dma-common-buffers.ts';
+import { halDmaLists } from './hal/dma-list-routines.ts';
+import { halDmaTransfers } from './hal/dma-transfer-routines.ts';
 import { halPorts } from './hal/port-exports.ts';
 import { ioCancelSafeQueueInternals, ioCancelSafeQueues } from './io/cancel-safe-queue-exports.ts';
 import { ioCompletionContextInternals, ioCompletionContexts } from './io/completion-context-exports.ts';
@@ -260,4 +265,12 @@ export const kernelComponents: readonly KernelComponent[] = [
   cmKeyClosing,
   cmProgram,
   psProcessNames,
+  ioDmaAdapters,
+  halDmaAdapterExports,
+  halDmaAdapters,
+  halDmaCommonBuffers,
+  halDmaChannels,
+  halDmaTransfers,
+  halDmaLists,
+  halDmaGaps,
 ];

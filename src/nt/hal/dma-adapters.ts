@@ -63,9 +63,12 @@ export interface CommonBuffer extends Holder {
   readonly isGuarded: boolean;
 }
 
-/** A channel from AllocateAdapterChannel(Ex) that its driver has (its AdapterControl runs, or kept it). */
+/** An adapter's channel while its driver has it: AdapterControl or AdapterListControl runs, or kept it. */
 export interface AdapterChannel extends Holder {
+  readonly id: number;
   readonly adapter: Va;
+  /** Of AllocateAdapterChannel(Ex), or taken to build a scatter/gather list: no events tell of the latter. */
+  readonly purpose: 'channel' | 'scatter-gather';
   readonly device: Va;
   /** The map registers that came with it; null if they were freed before it. */
   readonly base: Va;
@@ -119,6 +122,11 @@ export interface MappedTransfer extends Origin {
   /** Registers of the file that it takes. */
   readonly firstRegister: number;
   readonly registers: number;
+  /** The first MDL of the chain that was mapped; MapTransfer's own. */
+  readonly chain: Va;
+  /** Of its first byte, from the start of the chain. */
+  readonly offset: number;
+  /** The MDL that describes its first byte. */
   readonly mdl: Va;
   /** Of its first byte in the address space that the MDL describes: CurrentVa. */
   readonly va: Va;
@@ -138,12 +146,16 @@ export interface ScatterGatherList extends Holder {
   /** Its map registers. */
   readonly base: Va;
   readonly mdl: Va;
+  /** Of its first byte, in the first MDL's address space and from the start of the chain. */
   readonly va: Va;
+  readonly offset: number;
   readonly bytes: number;
   readonly elements: number;
   readonly isWriteToDevice: boolean;
   /** In a buffer of the driver's (BuildScatterGatherList). */
   readonly isInDriverBuffer: boolean;
+  /** What BuildMdlFromScatterGatherList made; null before. */
+  readonly builtMdl: Va;
 }
 
 /** Whether devices see the driver's memory or copies of it. Replaced by whoever verifies drivers; no state. */
@@ -187,10 +199,14 @@ export class Dma {
   readonly files: StoreMap<number, MapRegisterFile>;
   /** By address of the register. */
   readonly registers: StoreMap<number, MapRegister>;
+  /** By MapRegisterBase: the register behind those that were mapped last. */
+  readonly nextRegisters: StoreMap<number, number>;
   /** By id. */
   readonly transfers: StoreMap<number, MappedTransfer>;
   /** By address of the SCATTER_GATHER_LIST. */
   readonly lists: StoreMap<number, ScatterGatherList>;
+  /** DMA_OPERATIONS by image and version. */
+  readonly operations: StoreMap<string, Va>;
   /** Requests for channels and lists that wait, first come first. */
   readonly waiting: StoreCell<readonly ChannelRequest[]>;
   /** What identifies a transfer or a request. */
@@ -204,8 +220,10 @@ export class Dma {
     this.channels = nt.stores.map('hal/dma-channels');
     this.files = nt.stores.map('hal/dma-map-register-files');
     this.registers = nt.stores.map('hal/dma-map-registers');
+    this.nextRegisters = nt.stores.map('hal/dma-next-registers');
     this.transfers = nt.stores.map('hal/dma-transfers');
     this.lists = nt.stores.map('hal/dma-scatter-gather-lists');
+    this.operations = nt.stores.map('hal/dma-operations');
     this.waiting = nt.stores.cell<readonly ChannelRequest[]>('hal/dma-waiting', []);
     this.lastId = nt.stores.cell('hal/dma-last-id', 0);
   }

@@ -17,6 +17,9 @@ interface VaRange {
   readonly end: Va;
 }
 
+/** Stands for the kernel in the names of thunks for routines that it does not export. */
+const internalModule = 'nt';
+
 /** Value of a stack cookie that the linker stored and nobody initialised (x64). */
 const defaultSecurityCookie = 0x00002b99_2ddfa232n;
 
@@ -203,8 +206,17 @@ export class Images {
     if (known >= 0) return va;
     if (va >= image.thunks + thunkPages(imports) * pageSize) return undefined;
     this.dynamicImports.set(image.index, [...names, importName]);
-    this.addThunk(image, importName, this.kernelExport(module, name), va);
+    this.addThunk(image, importName, this.kernelRoutine(module, name), va);
     return va;
+  }
+
+  /** As {@link dynamicThunk}, for a routine of the kernel that drivers only have the address of. */
+  internalThunk(image: KernelImage, name: string): Va | undefined {
+    return this.dynamicThunk(image, internalModule, name);
+  }
+
+  private kernelRoutine(module: string, name: string): Va | undefined {
+    return module === internalModule ? this.nt.entries.routineVa(name) : this.kernelExport(module, name);
   }
 
   /** Throws away sections that are only needed for initialisation: INIT. */
@@ -259,7 +271,7 @@ export class Images {
     }
     for (const importName of this.dynamicImports.get(image.index) ?? []) {
       const [module, name] = importName.split('!') as [string, string];
-      this.addThunk(image, importName, this.kernelExport(module, name), va);
+      this.addThunk(image, importName, this.kernelRoutine(module, name), va);
       va = vaAdd(va, hostSlotBytes);
     }
   }

@@ -6,7 +6,7 @@ import type { StoreMap } from '../../base/store.ts';
 import { type Va, vaAdd } from '../../base/va.ts';
 import { upToApc, upToDispatch } from '../declare/irql-ranges.ts';
 import { ntInternals, ntRoutine } from '../declare/nt-routine.ts';
-import { callGuest, type Outcome, unsupported } from '../declare/outcome.ts';
+import { callGuest, type Outcome } from '../declare/outcome.ts';
 import { PVOID, ULONG, ULONG64 } from '../declare/parameter-types.ts';
 import { type Origin, originOf } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
@@ -173,9 +173,11 @@ export const pnpBusInterface = ntInternals({
     params: { Context: PVOID, DeviceDescription: PVOID, NumberOfMapRegisters: PVOID },
     returns: 'PVOID',
     support: { partial: 'as far as IoGetDmaAdapter is' },
-    body: (nt, { Context, DeviceDescription, NumberOfMapRegisters }): Outcome => {
-      const routine = nt.entries.routine('IoGetDmaAdapter')?.va;
-      if (routine === undefined) return unsupported('GetDmaAdapter of BUS_INTERFACE_STANDARD');
+    body: (nt, { Context, DeviceDescription, NumberOfMapRegisters }, call): Outcome => {
+      // In the name of the driver that asks: it will have to put the adapter.
+      const image = nt.images.containing(call.returnAddress);
+      const thunk = image?.isDriver === true ? nt.images.internalThunk(image, 'IoGetDmaAdapter') : undefined;
+      const routine = thunk ?? nt.entries.routineVa('IoGetDmaAdapter');
       return callGuest(routine, [Context, DeviceDescription, NumberOfMapRegisters], 'got', []);
     },
     resume: { got: (_nt, call) => call.resultVa },

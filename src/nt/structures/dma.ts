@@ -1,5 +1,5 @@
 /** wdm.h: what drivers and the HAL share about DMA. */
-import { bytes, i64, pointer, struct, u8, u16, u32, u64 } from '../declare/struct.ts';
+import { bytes, i64, placed, pointer, struct, u8, u16, u32, u64 } from '../declare/struct.ts';
 
 export const DMA_ADAPTER = struct('_DMA_ADAPTER', { Version: u16, Size: u16, DmaOperations: pointer });
 
@@ -110,7 +110,9 @@ export const SCATTER_GATHER_LIST = struct('_SCATTER_GATHER_LIST', {
   Elements: bytes(SCATTER_GATHER_ELEMENT.sizeBytes, 8),
 });
 
-export const DMA_ADAPTER_INFO_V1 = struct('DMA_ADAPTER_INFO_V1', {
+/** With its DMA_ADAPTER_INFO_V1. */
+export const DMA_ADAPTER_INFO = struct('DMA_ADAPTER_INFO', {
+  Version: u32,
   ReadDmaCounterAvailable: u32,
   ScatterGatherLimit: u32,
   DmaAddressWidth: u32,
@@ -118,10 +120,13 @@ export const DMA_ADAPTER_INFO_V1 = struct('DMA_ADAPTER_INFO_V1', {
   MinimumTransferUnit: u32,
 });
 
-export const DMA_TRANSFER_INFO_V1 = struct('DMA_TRANSFER_INFO_V1', {
+/** With its DMA_TRANSFER_INFO_V2, which begins as version 1. */
+export const DMA_TRANSFER_INFO = struct('DMA_TRANSFER_INFO', {
+  Version: u32,
   MapRegisterCount: u32,
   ScatterGatherElementCount: u32,
   ScatterGatherListSize: u32,
+  LogicalPageCount: u32,
 });
 
 /** DEVICE_OBJECT.Queue.Wcb */
@@ -135,10 +140,18 @@ export const WAIT_CONTEXT_BLOCK = struct('_WAIT_CONTEXT_BLOCK', {
   BufferChainingDpc: pointer,
 });
 
+/** What a DMA transfer context begins with; the rest of its 128 bytes is not used. */
+export const DMA_TRANSFER_CONTEXT = struct(
+  'DMA_TRANSFER_CONTEXT',
+  { Version: u32, DmaState: placed(8, u32), TransferState: u32, Wcb: bytes(WAIT_CONTEXT_BLOCK.sizeBytes, 8) },
+  128,
+);
+
+/** DMA_TRANSFER_CONTEXT.Version, and TransferState after CancelMappedTransfer. */
+export const TransferContext = { Version1: 1, Cancelled: 1 } as const;
+
 /** IO_ALLOCATION_ACTION */
 export const AllocationAction = { KeepObject: 1, DeallocateObject: 2, DeallocateObjectKeepRegisters: 3 } as const;
 
 /** DMA_SYNCHRONOUS_CALLBACK */
 export const dmaSynchronousCallback = 1;
-/** DMA_TRANSFER_CONTEXT_SIZE_V1 */
-export const dmaTransferContextBytes = 128;

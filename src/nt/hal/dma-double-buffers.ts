@@ -1,0 +1,198 @@
+/**
+ * Pages of the HAL's that a device sees in place of the driver's: because it does not reach the driver's, because it
+ * needs them in a row, or because its driver is verified. The latter have guards: the tag `DmaVrfy0` directly before
+ * and behind what is mapped, padding around it and in registers that map nothing (`!dma`, bug check 0xE6/0x0F).
+ */
+import { pageSize } from '../../engine/memory/layout.ts';
+import { fits } from '../mm/contiguous-memory.ts';
+import { firstPfn } from '../mm/frames.ts';
+import type { Nt } from '../nt.ts';
+import type { CommonBuffer, DmaAdapter, DoubleBuffer, MappedTransfer, MapRegisterFile } from './dma-adapters.ts';
+
+/** `DmaVrfy0` */
+export const guardTag: readonly number[] = [0x44, 0x6d, 0x61, 0x56, 0x72, 0x66, 0x79, 0x30];
+export const guardPadding = 0x0f;
+
+/** The first byte of a guard that changed. */
+export interface GuardDamage {
+  readonly kind: 'tag-before' | 'tag-after' | 'padding-before' | 'padding-after' | 'free-register';
+  /** Where it lies, as a physical address. */
+  readonly address: bigint;
+}
+
+/** `count` double buffers that the adapter reaches; undefined if memory is short. */
+export function allocateDoubleBuffers(
+  nt: Nt,
+  adapter: DmaAdapter,
+  count: number,
+  isGuarded: boolean,
+): DoubleBuffer[] | undefined {
+  if (!adapter.description.isScatterGather) return inARow(nt, adapter, count, isGuarded);
+  const buffers: DoubleBuffer[] = [];
+  for (let index = 0; index < count; index++) {
+    const [buffer] = inARow(nt, adapter, 1, isGuarded) ?? [];
+    if (buffer === undefined) {
+      freeDoubleBuffers(nt, buffers);
+      return undefined;
+    }
+    buffers.push(buffer);
+  }
+  return buffers;
+}
+
+function inARow(nt: Nt, adapter: DmaAdapter, count: number, isGuarded: boolean): DoubleBuffer[] | undefined {
+  const { memory } = nt;
+  const pages = count + (isGuarded ? 2 : 0);
+  if (pages > memory.freeFrameCount) return undefined;
+  const limits = { lowest: 0n, highest: adapter.highestAddress, boundary: 0n };
+  const first = memory.allocateContiguousFrames(pages, (frame) => fits(frame, pages, limits));
+  if (first === undefined) return undefined;
+  if (isGuarded) for (let index = 0; index < pages; index++) memory.frameBytes(first + index).fill(guardPadding);
+  return Array.from({ length: count }, (_, index) => ({
+    frame: first + index + (isGuarded ? 1 : 0),
+    before: isGuarded && index === 0 ? first : undefined,
+    after: isGuarded && index === count - 1 ? first + pages - 1 : undefined,
+    isGuarded,
+  }));
+}
+
+export function freeDoubleBuffers(nt: Nt, buffers: Iterable<DoubleBuffer>): void {
+  const { frames } = nt.addressSpace;
+  for (const { frame, before, after } of buffers) {
+    for (const each of [before, frame, after]) if (each !== undefined) frames.release(each);
+  }
+}
+
+/** Physical address of a double buffer's page. */
+export function bufferAddress({ frame }: DoubleBuffer): bigint {
+  return BigInt(frame + firstPfn) * BigInt(pageSize);
+}
+
+// ---- guards of what is mapped
+
+/** Where a guarded transfer and its guards lie. */
+interface GuardedRange {
+  /** Physical addresses: of the first guard byte, of the data, and behind both. */
+  readonly start: bigint;
+  readonly data: bigint;
+  readonly dataEnd: bigint;
+  readonly end: bigint;
+}
+
+/** Undefined if the transfer has no guards. */
+function guardedRange(nt: Nt, file: MapRegisterFile, transfer: MappedTransfer): GuardedRange | undefined {
+  const first = nt.dma.register(file, transfer.firstRegister).buffer;
+  const last = nt.dma.register(file, transfer.firstRegister + transfer.registers - 1).buffer;
+  if (!transfer.isBuffered || first === undefined || last === undefined || !first.isGuarded) return undefined;
+  return {
+    start: bufferAddress(first) - BigInt(first.before === undefined ? 0 : pageSize),
+    data: transfer.logical,
+    dataEnd: transfer.logical + BigInt(transfer.bytes),
+    end: bufferAddress(last) + BigInt(pageSize * (last.after === undefined ? 1 : 2)),
+  };
+}
+
+/** Puts tags around what was mapped; padding is there. */
+export function guardTransfer(nt: Nt, file: MapRegisterFile, transfer: MappedTransfer): void {
+  const range = guardedRange(nt, file, transfer);
+  if (range !== undefined) writeTags(nt, range);
+}
+
+/** Fills the registers with padding again. */
+export function unguardTransfer(nt: Nt, file: MapRegisterFile, transfer: MappedTransfer): void {
+  const range = guardedRange(nt, file, transfer);
+  if (range !== undefined) nt.dma.bus.fill(range.start, Number(range.end - range.start), guardPadding);
+}
+
+/** What the device, or somebody else, wrote around a mapped fragment; nothing for one without guards. */
+export function damagedGuards(nt: Nt, transfer: MappedTransfer): readonly GuardDamage[] {
+  const file = nt.dma.files.get(transfer.file);
+  const range = file === undefined ? undefined : guardedRange(nt, file, transfer);
+  return range === undefined ? [] : damageOf(nt, range);
+}
+
+/** What was written to registers of a file that map nothing. */
+export function damagedFreeRegisters(nt: Nt, file: MapRegisterFile): readonly GuardDamage[] {
+  const damages: GuardDamage[] = [];
+  for (const { buffer, transfer } of nt.dma.registersOf(file)) {
+    if (buffer === undefined || !buffer.isGuarded || transfer !== undefined) continue;
+    const bytes = new Uint8Array(pageSize);
+    nt.dma.bus.read(bufferAddress(buffer), bytes);
+    const at = bytes.findIndex((byte) => byte !== guardPadding);
+    if (at >= 0) damages.push({ kind: 'free-register', address: bufferAddress(buffer) + BigInt(at) });
+  }
+  return damages;
+}
+
+/** Tags directly before and behind the data. Those that have no room are left out. */
+function writeTags(nt: Nt, { start, data, dataEnd, end }: GuardedRange): void {
+  const tag = Uint8Array.from(guardTag);
+  const length = BigInt(tag.length);
+  if (data - start >= length) nt.dma.bus.write(data - length, tag);
+  if (end - dataEnd >= length) nt.dma.bus.write(dataEnd, tag);
+}
+
+function damageOf(nt: Nt, { start, data, dataEnd, end }: GuardedRange): GuardDamage[] {
+  const before = new Uint8Array(Number(data - start));
+  const after = new Uint8Array(Number(end - dataEnd));
+  nt.dma.bus.read(start, before);
+  nt.dma.bus.read(dataEnd, after);
+  const damages: GuardDamage[] = [];
+  const hasTag = (guard: Uint8Array): boolean => guard.length >= guardTag.length;
+  // The byte next to the buffer is the last one before it and the first one behind it.
+  const wrongBefore = (from: number, to: number, expected: (index: number) => number): number => {
+    for (let index = to - 1; index >= from; index--) if (before[index] !== expected(index)) return index;
+    return -1;
+  };
+  const wrongAfter = (from: number, to: number, expected: (index: number) => number): number => {
+    for (let index = from; index < to; index++) if (after[index] !== expected(index)) return index;
+    return -1;
+  };
+  const add = (kind: GuardDamage['kind'], base: bigint, index: number): void => {
+    if (index >= 0) damages.push({ kind, address: base + BigInt(index) });
+  };
+  const tagStart = hasTag(before) ? before.length - guardTag.length : before.length;
+  const tagEnd = hasTag(after) ? guardTag.length : 0;
+  add(
+    'tag-before',
+    start,
+    wrongBefore(tagStart, before.length, (index) => guardTag[index - tagStart] as number),
+  );
+  add(
+    'tag-after',
+    dataEnd,
+    wrongAfter(0, tagEnd, (index) => guardTag[index] as number),
+  );
+  add(
+    'padding-before',
+    start,
+    wrongBefore(0, tagStart, () => guardPadding),
+  );
+  add(
+    'padding-after',
+    dataEnd,
+    wrongAfter(tagEnd, after.length, () => guardPadding),
+  );
+  return damages;
+}
+
+// ---- guards of common buffers
+
+function commonBufferRange(buffer: CommonBuffer): GuardedRange {
+  const start = buffer.logical - BigInt(buffer.va - buffer.region);
+  const dataEnd = buffer.logical + BigInt(buffer.bytes);
+  return { start, data: buffer.logical, dataEnd, end: start + BigInt(buffer.pages * pageSize) };
+}
+
+/** Puts tags and padding around a common buffer. */
+export function guardCommonBuffer(nt: Nt, buffer: CommonBuffer): void {
+  const range = commonBufferRange(buffer);
+  nt.dma.bus.fill(range.start, Number(range.data - range.start), guardPadding);
+  nt.dma.bus.fill(range.dataEnd, Number(range.end - range.dataEnd), guardPadding);
+  writeTags(nt, range);
+}
+
+/** What was written around a common buffer; nothing for one without guards. */
+export function damagedCommonBuffer(nt: Nt, buffer: CommonBuffer): readonly GuardDamage[] {
+  return buffer.isGuarded ? damageOf(nt, commonBufferRange(buffer)) : [];
+}
