@@ -1,11 +1,15 @@
 /** All commands. A new one is a file here and a line below. */
 import { CommandError, type DebuggerCommand } from '../command.ts';
 import { splitName } from '../command-line.ts';
+import { coreCommands } from './core.ts';
 import { dma } from './dma.ts';
-import { quit } from './quit.ts';
+import { pool } from './pool.ts';
+import { poolfind } from './poolfind.ts';
+import { poolused } from './poolused.ts';
+import { poolval } from './poolval.ts';
 import { verifier } from './verifier.ts';
 
-export const commands: readonly DebuggerCommand[] = [dma, quit, verifier];
+export const commands: readonly DebuggerCommand[] = [dma, pool, poolfind, poolused, poolval, quit, verifier];
 
 /** The command that is called so; names of letters also in capitals. */
 export function commandNamed(name: string): DebuggerCommand | undefined {
@@ -22,6 +26,10 @@ export function findCommand(line: string): {
 } {
   const { name, rest } = splitName(line);
   const command = commandNamed(name);
-  if (command === undefined) throw new CommandError(`Couldn't resolve '${name}': no such command; .help lists them`);
-  return { command, name, rest };
+  if (command !== undefined) return { command, name, rest };
+  const [lettered] = commands
+    .filter((one) => one.hasLetters && name.toLowerCase().startsWith(one.name))
+    .sort((a, b) => b.name.length - a.name.length);
+  if (lettered === undefined) throw new CommandError(`Couldn't resolve '${name}': no such command; .help lists them`);
+  return { command: lettered, name: lettered.name, rest: line.slice(lettered.name.length).trim() };
 }

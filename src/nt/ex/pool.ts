@@ -14,9 +14,10 @@ import { BugCheck } from '../declare/bug-check.ts';
 import type { Call, ResumedCall } from '../declare/call.ts';
 import type { Region } from '../mm/address-space.ts';
 import type { Nt } from '../nt.ts';
-import { POOL_HEADER, PoolType, PoolTypeModifier } from '../structures/pool.ts';
+import { PoolType, PoolTypeModifier } from '../structures/pool.ts';
 import { type DamagedBlock, damageOf, noteFill, takeFree } from './free-blocks.ts';
 import { type PoolBlock, PoolBlocks, type PoolFamily } from './pool-blocks.ts';
+import { granule, granulesOf, hasTrailerRoom, headerBytes, headerWord } from './pool-sizes.ts';
 
 export interface PoolRequest {
   /** POOL_TYPE with its modifiers. */
@@ -31,20 +32,24 @@ export interface PoolRequest {
 
 export type { PoolBlock, PoolFamily } from './pool-blocks.ts';
 
+/** A small block that nobody has. */
+export interface FreeSmallBlock {
+  readonly header: Va;
+  readonly kind: number;
+  /** With its header. */
+  readonly bytes: number;
+}
+
 /** Whoever asks for memory in a driver's name. */
 type Caller = Call | ResumedCall;
 
 /** May this request succeed? All policies must agree. */
 export type AllocationPolicy = (request: PoolRequest, caller: Caller) => boolean;
 
-const headerBytes = POOL_HEADER.sizeBytes;
-const granule = 16;
 /** Blocks of one size that stay unused after they were freed. */
 const quarantineBlocks = 32;
 /** Blocks that can be allocated at a time; more is failed as lack of memory. */
 const maximumBlocks = 2_000_000;
-/** Room that a trailer has. */
-export const trailerBytes = 16;
 const readWrite = Access.Read | Access.Write;
 
 interface PoolKind {
@@ -166,6 +171,22 @@ export class Pool {
   /** All blocks of the pools that drivers use. */
   *driverBlocks(): Generator<PoolBlock> {
     for (const block of this.blocks.values()) if (block.kind !== kernelKind) yield block;
+  }
+
+  /** All blocks, those of the kernel's own memory too, oldest first. */
+  allBlocks(): Generator<PoolBlock> {
+    return this.blocks.values();
+  }
+
+  /** Small blocks that are free, in no order. Nothing may be allocated or freed meanwhile. */
+  *freeSmallBlocks(): Generator<FreeSmallBlock> {
+    for (const queues of [this.freeBlocks, this.damagedBlocks]) {
+      for (const [index, queue] of queues.entries()) {
+        for (const header of queue?.values() ?? []) {
+          yield { header: header as Va, kind: index >>> 8, bytes: (index % 256) * granule };
+        }
+      }
+    }
   }
 
   /** Small blocks, also of the kernel's own memory, that were written to after they were freed, or before they were handed out. */
@@ -333,29 +354,6 @@ export class Pool {
   private garbage(): number {
     return 0x81 + (this.nt.random.u32() % 0x7d);
   }
-}
-
-/** Units of a small block, header included. */
-function granulesOf(bytes: number, hasTrailer: boolean): number {
-  const behind = hasTrailer ? trailerBytes : 0;
-  return Math.max(2, Math.ceil((Math.max(bytes, 1) + headerBytes + behind) / granule));
-}
-
-/** A small block stays small; a large one has what its last page leaves. */
-function hasTrailerRoom(bytes: number, isSmall: boolean): boolean {
-  if (isSmall) return granulesOf(bytes, true) < pageSize / granule;
-  return bytes % pageSize !== 0 && pageSize - (bytes % pageSize) >= trailerBytes;
-}
-
-/** What the pool has given for a block, header and padding included. */
-export function chargedBytes({ va, bytes, hasTrailer }: PoolBlock): number {
-  const isLarge = (vaLow(va) & pageMask) === 0;
-  return isLarge ? Math.ceil(bytes / pageSize) * pageSize : granulesOf(bytes, hasTrailer) * granule;
-}
-
-/** BlockSize in bits 16-23, pool type plus one in bits 24-31 (0: free), as in _POOL_HEADER. */
-function headerWord(kind: number, granules: number, isAllocated: boolean): number {
-  return ((isAllocated ? (kind + 1) << 24 : 0) | (granules << 16)) >>> 0;
 }
 
 function kindOf(baseType: number): number {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { KernelCaller } from '../../../test/kernel-caller.ts';
 import { type Va, vaAdd, vaLow } from '../../base/va.ts';
-import { chargedBytes, tagOf } from '../../nt/ex/pool.ts';
+import { tagOf } from '../../nt/ex/pool.ts';
+import { chargedBytes } from '../../nt/ex/pool-sizes.ts';
 import { PoolTracking } from './pool-tracking.ts';
 
 const tag = tagOf('Test');

@@ -6,7 +6,8 @@
 import { type Va, vaAdd, vaLow } from '../../base/va.ts';
 import { Access } from '../../engine/memory/layout.ts';
 import { BugCheck } from '../../nt/declare/bug-check.ts';
-import { chargedBytes, type PoolBlock, trailerBytes } from '../../nt/ex/pool.ts';
+import type { PoolBlock } from '../../nt/ex/pool.ts';
+import { chargedBytes, trailerBytes } from '../../nt/ex/pool-sizes.ts';
 import type { Nt } from '../../nt/nt.ts';
 
 /**
