@@ -1,4 +1,4 @@
-// Builds dist/: the command, the library for Node and for browsers, and the library's types.
+// Builds dist/: the command, the library for Node and for browsers, the page (Driver Verifier Manager), and the library's types.
 //   node build.mjs                 everything
 //   node build.mjs --out DIR       JavaScript only, elsewhere
 import { execFileSync } from 'node:child_process';
@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { buildPage } from './web/build.mjs';
 
 const repository = dirname(fileURLToPath(import.meta.url));
 const outIndex = process.argv.indexOf('--out');
@@ -97,6 +98,8 @@ await build({
   plugins: [fetchDecoder],
 });
 copyFileSync(decoderWasm, join(out, 'browser/iced_x86_bg.wasm'));
+
+await buildPage({ out: join(out, 'manager'), common, decoderPlugin: fetchDecoder, decoderWasm });
 
 if (outIndex < 0) {
   const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');

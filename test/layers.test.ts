@@ -23,7 +23,7 @@ const surfaces = ['cli', '.'];
 /** Packages by the layer that may use them; commander and the like belong to cli. */
 const packages: Readonly<Record<string, readonly string[]>> = {
   engine: ['iced-x86'],
-  cli: ['@swc/wasm-typescript', 'commander', 'picocolors'],
+  cli: ['@hono/node-server', '@swc/wasm-typescript', 'commander', 'hono', 'picocolors'],
 };
 
 const files = (readdirSync(source, { recursive: true }) as string[])

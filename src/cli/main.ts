@@ -116,6 +116,21 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
       finish(inspectCommand(path, options, terminal));
     });
   configure(inspect, terminal);
+
+  const manager = program
+    .command('manager')
+    .summary('open Driver Verifier Manager: the drivers run in the browser, with their counters to watch')
+    .description('Serves Driver Verifier Manager, a web page, to this machine. Drivers run in the browser.')
+    .argument('[driver...]', 'x64 driver images (.sys) that the page offers, with the symbols and sources beside them')
+    .option('--port <n>', 'port on 127.0.0.1; 0: any that is free', parsePort, 0)
+    .option('--no-open', 'print the address, and open no browser')
+    .option('--debug', "with an error of poolproof's own, print where it happened")
+    .helpOption('-h, --help', 'print this help')
+    .action(async (paths: string[], options: { port: number; open: boolean }) => {
+      const { managerCommand } = await import('./manager-command.ts');
+      finish(await managerCommand(paths, options, terminal));
+    });
+  configure(manager, terminal);
   return program;
 }
 
@@ -169,6 +184,12 @@ function parseFlags(text: string): number {
 function parseSeed(text: string): number {
   const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value <= 0xffff_ffff)) throw optionError('--seed', text, 'a number from 0 to 4294967295');
+  return value;
+}
+
+function parsePort(text: string): number {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value <= 0xffff)) throw optionError('--port', text, 'a number from 0 to 65535');
   return value;
 }
 

@@ -3,9 +3,9 @@ import { dirname, isAbsolute, join } from 'node:path';
 import type { SourceText } from '../run/report/source-excerpt.ts';
 import { readInputFile } from './input-files.ts';
 
-const mostSourceBytes = 8 * 1024 * 1024;
+export const mostSourceBytes = 8 * 1024 * 1024;
 /** A driver is untrusted, and names what it likes: nothing but source text is shown of this machine's files. */
-const sourceName = /\.(c|cc|cpp|cxx|c\+\+|h|hh|hpp|hxx|inl|inc|rs|asm|s|idl)$/i;
+export const sourceName = /\.(c|cc|cpp|cxx|c\+\+|h|hh|hpp|hxx|inl|inc|rs|asm|s|idl)$/i;
 
 /**
  * Finds a file by the path that the compiler recorded: as it is, then below the folders of the drivers, then below the

@@ -13,7 +13,7 @@ import {
 import { systemProblem } from './errors.ts';
 import { readInputFile } from './input-files.ts';
 
-const mostSymbolBytes = 512 * 1024 * 1024;
+export const mostSymbolBytes = 512 * 1024 * 1024;
 const serverPatienceMs = 60_000;
 
 export interface SymbolSearch {

@@ -1,0 +1,88 @@
+// Builds the page: one folder of static files that any web server can serve, samples included.
+import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const web = dirname(fileURLToPath(import.meta.url));
+const drivers = join(web, '../drivers');
+
+/** `common`: esbuild's options of the whole build; `decoderPlugin`: the decoder's package as browsers load it. */
+export async function buildPage({ out, common, decoderPlugin, decoderWasm }) {
+  mkdirSync(out, { recursive: true });
+  const bundles = {
+    ...common,
+    minify: true,
+    platform: 'browser',
+    target: ['es2022', 'chrome111', 'firefox114', 'safari16.4'],
+  };
+  await Promise.all([
+    build({
+      ...bundles,
+      // Named for stack traces: what fails here is reported with them.
+      keepNames: false,
+      minifyIdentifiers: false,
+      entryPoints: { worker: join(web, 'worker/worker.ts') },
+      outdir: out,
+      plugins: [decoderPlugin],
+    }),
+    build({
+      ...bundles,
+      entryPoints: { page: join(web, 'page/main.tsx') },
+      outdir: out,
+      jsx: 'automatic',
+      jsxImportSource: 'preact',
+    }),
+  ]);
+  for (const file of ['index.html', 'icon.svg']) copyFileSync(join(web, file), join(out, file));
+  copyFileSync(decoderWasm, join(out, 'iced_x86_bg.wasm'));
+  writeFileSync(join(out, 'samples.json'), JSON.stringify(await copySamples(out)));
+}
+
+/** The sample drivers with what belongs to them: symbols, sources, steps. */
+async function copySamples(out) {
+  const { samples } = await import('../drivers/samples.mjs');
+  const about = await descriptions();
+  return samples
+    .filter(({ name }) => existsSync(join(drivers, name, `${name}.sys`)))
+    .map(({ name, runs, shared = [] }) => {
+      const own = filesIn(name).filter((file) => /\.(sys|pdb|c|h)$/.test(file));
+      const included = shared.flatMap((one) =>
+        filesIn('include').filter((file) => /^(.*)\.[ch]$/.exec(file)?.[1] === one),
+      );
+      const files = [...own.map((file) => `${name}/${file}`), ...included.map((file) => `include/${file}`)];
+      for (const file of files) {
+        mkdirSync(dirname(join(out, 'drivers', file)), { recursive: true });
+        copyFileSync(join(drivers, file), join(out, 'drivers', file));
+      }
+      const deviceModel = runs.find((run) => run.deviceModel !== undefined)?.deviceModel;
+      return {
+        name,
+        about: about.get(name) ?? '',
+        files: files.map((file) => `drivers/${file}`),
+        runs: runs.map((run) => ({ name: run.name, steps: run.steps.map(({ step }) => step) })),
+        ...(deviceModel === undefined ? {} : { deviceModel }),
+      };
+    });
+}
+
+const filesIn = (folder) => readdirSync(join(drivers, folder));
+
+/** One line for each sample, out of the descriptions that the drivers' README has too. */
+async function descriptions() {
+  const about = new Map();
+  for (const file of filesIn('runs').filter((name) => name.endsWith('.mjs'))) {
+    const { pair, single, group = [] } = await import(`../drivers/runs/${file}`);
+    const name = file.slice(0, -'.mjs'.length);
+    if (pair !== undefined) {
+      about.set(`leaky-${name}`, plain(pair.leaks));
+      about.set(`clean-${name}`, `leaks nothing: leaky-${name} corrected`);
+    }
+    if (single !== undefined) about.set(name, plain(single.about));
+    for (const one of group) about.set(one.name, plain(one.about));
+  }
+  return about;
+}
+
+/** Markdown's marks are not for this page. */
+const plain = (text) => text.replaceAll('`', '');

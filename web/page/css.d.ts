@@ -1,0 +1,2 @@
+/** Bundled into page.css by the build. */
+declare module '*.css';

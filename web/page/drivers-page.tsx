@@ -1,0 +1,198 @@
+/** Select what drivers to verify: files of one's own, or samples. */
+import { signal } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useRef } from 'preact/hooks';
+import { printable } from '../../src/base/printable.ts';
+import { addFiles, discardMachine, openOffered, openSample } from './actions.ts';
+import { droppedFiles, givenFile } from './files.ts';
+import type { ListedDriver, Sample } from './state.ts';
+import * as state from './state.ts';
+
+const filter = signal('');
+
+export function DriversPage(): JSX.Element {
+  return (
+    <>
+      <h2>Select what drivers to verify</h2>
+      <DropZone />
+      <DriverList />
+      <Offered />
+      <Samples />
+    </>
+  );
+}
+
+function DropZone(): JSX.Element {
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: the button inside does the same from the keyboard
+    <div
+      class="drop-zone"
+      onDragOver={(event) => {
+        event.preventDefault();
+        event.currentTarget.classList.add('is-over');
+      }}
+      onDragLeave={(event) => event.currentTarget.classList.remove('is-over')}
+      onDrop={(event) => {
+        event.preventDefault();
+        event.currentTarget.classList.remove('is-over');
+        if (event.dataTransfer !== null) void droppedFiles(event.dataTransfer).then((files) => addFiles(files));
+      }}
+    >
+      <p>Drop drivers (.sys) here, with their symbols (.pdb) and source files or folders.</p>
+      <button type="button" onClick={() => input.current?.click()}>
+        Add drivers…
+      </button>
+      <input
+        ref={input}
+        type="file"
+        multiple
+        hidden
+        aria-label="Drivers, symbols and source files"
+        onChange={({ currentTarget }) => {
+          void addFiles([...(currentTarget.files ?? [])].map(givenFile));
+          currentTarget.value = '';
+        }}
+      />
+    </div>
+  );
+}
+
+function DriverList(): JSX.Element {
+  const drivers = state.drivers.value;
+  if (drivers.length === 0) return <p class="empty">No driver is in the list.</p>;
+  return (
+    <>
+      <table>
+        <caption>
+          Drivers in the order in which they are loaded; of a device's stack the first is the lowest. What is not
+          verified is loaded before the others.
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">Verify?</th>
+            <th scope="col">Driver</th>
+            <th scope="col" class="number">
+              Bytes
+            </th>
+            <th scope="col">
+              <span class="unseen">Change</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {drivers.map((driver, at) => (
+            <DriverRow key={driver.name} driver={driver} at={at} />
+          ))}
+        </tbody>
+      </table>
+      <p class="note">
+        {counted(state.symbolFiles.value.length, 'symbol file')}, {counted(state.sources.value.length, 'source file')}
+      </p>
+    </>
+  );
+}
+
+function DriverRow({ driver, at }: { readonly driver: ListedDriver; readonly at: number }): JSX.Element {
+  const name = printable(driver.name);
+  return (
+    <tr>
+      <td>
+        <input
+          type="checkbox"
+          aria-label={`Verify ${name}`}
+          checked={driver.isVerified}
+          onChange={({ currentTarget }) =>
+            change((list) => list.map((one) => (one === driver ? { ...one, isVerified: currentTarget.checked } : one)))
+          }
+        />
+      </td>
+      <th scope="row">{name}</th>
+      <td class="number">{driver.bytes.length.toLocaleString('en')}</td>
+      <td class="actions">
+        <button type="button" disabled={at === 0} onClick={() => change((list) => movedUp(list, at))}>
+          Up<span class="unseen"> {name}</span>
+        </button>
+        <button type="button" onClick={() => change((list) => list.filter((one) => one !== driver))}>
+          Remove<span class="unseen"> {name}</span>
+        </button>
+      </td>
+    </tr>
+  );
+}
+
+function change(how: (list: readonly ListedDriver[]) => readonly ListedDriver[]): void {
+  state.drivers.value = how(state.drivers.value);
+  discardMachine();
+}
+
+function movedUp(list: readonly ListedDriver[], at: number): readonly ListedDriver[] {
+  const moved = [...list];
+  const [driver] = moved.splice(at, 1);
+  if (driver !== undefined) moved.splice(at - 1, 0, driver);
+  return moved;
+}
+
+function Offered(): JSX.Element | null {
+  if (state.offered.value.length === 0) return null;
+  return (
+    <section aria-labelledby="offered">
+      <h3 id="offered">From the command line</h3>
+      <ul class="choices">
+        {state.offered.value.map((driver) => (
+          <li key={driver.name}>
+            <button type="button" onClick={() => void openOffered(driver)}>
+              {printable(driver.name)}
+            </button>{' '}
+            {counted(driver.files.length - 1, 'file')} with it
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Samples(): JSX.Element | null {
+  const wanted = filter.value.trim().toLowerCase();
+  const { value: samples } = state.samples;
+  if (samples.length === 0) return null;
+  const found = samples.filter(({ name, about }) => `${name} ${about}`.toLowerCase().includes(wanted));
+  // What has something to show comes first.
+  const shown = [...found.filter(isLeaky), ...found.filter((sample) => !isLeaky(sample))];
+  return (
+    <section aria-labelledby="samples">
+      <h3 id="samples">Samples</h3>
+      <label>
+        Find{' '}
+        <input
+          type="search"
+          value={filter.value}
+          onInput={({ currentTarget }) => {
+            filter.value = currentTarget.value;
+          }}
+        />
+      </label>
+      <ul class="choices samples">
+        {shown.map((sample) => (
+          <li key={sample.name}>
+            <button
+              type="button"
+              aria-pressed={state.sample.value?.name === sample.name}
+              onClick={() => void openSample(sample)}
+            >
+              {sample.name}
+            </button>{' '}
+            <span>{sample.about}</span>
+          </li>
+        ))}
+      </ul>
+      {shown.length === 0 && <p class="empty">No sample has that in its name or description.</p>}
+    </section>
+  );
+}
+
+const isLeaky = ({ name }: Sample): boolean => name.startsWith('leaky-');
+
+export function counted(count: number, noun: string): string {
+  return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,23 @@
+/** The page's start. With `?sample=NAME` that sample is opened and run. */
+import { render } from 'preact';
+import { openSample, start } from './actions.ts';
+import { App } from './app.tsx';
+import { loadOffered, loadSamples } from './samples.ts';
+import * as state from './state.ts';
+import './style.css';
+import 'uplot/dist/uPlot.min.css';
+
+const root = document.getElementById('page');
+if (root !== null) render(<App />, root);
+
+const wanted = new URLSearchParams(location.search).get('sample');
+await Promise.all([loadSamples(), loadOffered()]);
+if (wanted !== null) {
+  const sample = state.samples.value.find(({ name }) => name === wanted);
+  if (sample === undefined) {
+    state.problem.value = { message: `there is no sample '${wanted}'`, isOurs: false };
+  } else {
+    await openSample(sample);
+    if (state.drivers.value.length > 0) start();
+  }
+}

@@ -1,0 +1,205 @@
+/** One machine in the worker: it runs in slices, so that the page can pause it, look at it and type commands. */
+import { vaFromU64 } from '../../src/base/va.ts';
+import { Session } from '../../src/debugger/session.ts';
+import type { DebugStop } from '../../src/nt/kd/debug-control.ts';
+import { bugCheckLines } from '../../src/run/report/bug-check-arguments.ts';
+import { verdictLine } from '../../src/run/report/text.ts';
+import { parseStep } from '../../src/run/scenario/step.ts';
+import { WatchedRun } from '../../src/run/watched-run.ts';
+import type { Activity, Answer, RunInput, StepSize } from './messages.ts';
+import { Pace } from './pace.ts';
+import { findSource } from './source-texts.ts';
+
+type WithoutRun<T> = T extends { readonly run: number } ? Omit<T, 'run'> : never;
+export type RunAnswer = WithoutRun<Answer>;
+
+/** How often the page hears of a machine that runs. */
+const stateEveryMs = 50;
+const seriesEveryMs = 200;
+/** Of the driver's debug output, so many lines go into one message. */
+const mostLines = 1000;
+
+export class WatchedSession {
+  private readonly watched: WatchedRun;
+  private readonly post: (answer: RunAnswer) => void;
+  private readonly pace = new Pace();
+  private debugger_: Session | undefined;
+  private isRunning = false;
+  private isPauseWanted = false;
+  private isReported = false;
+  private stateAt = Number.NEGATIVE_INFINITY;
+  private seriesAt = Number.NEGATIVE_INFINITY;
+  private linesTold = 0;
+
+  /** Throws PoolproofError for input that can't be used. */
+  constructor(input: RunInput, post: (answer: RunAnswer) => void) {
+    this.post = post;
+    this.watched = new WatchedRun({
+      drivers: input.drivers.filter(({ isVerified }) => isVerified),
+      companions: input.drivers.filter(({ isVerified }) => !isVerified),
+      flags: input.flags,
+      seed: input.seed,
+      steps: input.steps?.map(parseStep),
+      readSource: (file) => findSource(input.sources, file),
+    });
+    this.tell(true);
+  }
+
+  // ---- running
+
+  /** Runs to the end, or by one step; pauses, breakpoints and the driver's own breaks stop it before. */
+  async run(step?: StepSize): Promise<void> {
+    if (this.isRunning || this.watched.isOver) return;
+    this.begin();
+    try {
+      while (this.goOn(step)) await this.breathe();
+    } finally {
+      this.end();
+    }
+  }
+
+  /** False when the machine stands. */
+  private goOn(step: StepSize | undefined): boolean {
+    for (;;) {
+      const control = this.watched.machine.nt.debugControl;
+      control.stopsAtSteps = true;
+      control.slice = step === 'call' ? { calls: 1 } : this.pace.slice;
+      this.pace.begin();
+      const result = this.watched.resume();
+      this.pace.done();
+      if (result === 'over') return false;
+      const { lastStop } = control;
+      if (lastStop?.kind === 'scenario-step') {
+        if (step === 'scenario-step') return false;
+      } else if (lastStop?.kind === 'slice') {
+        return step !== 'call' && !this.isPauseWanted;
+      } else if (lastStop !== undefined) {
+        this.post({ kind: 'printed', text: `${stopText(lastStop)}\n` });
+        return false;
+      }
+    }
+  }
+
+  pauseSoon(): void {
+    this.isPauseWanted = true;
+    if (this.isRunning) this.watched.machine.nt.debugControl.requestBreak();
+    this.pace.wake();
+  }
+
+  setPace(callsPerSecond: number | undefined): void {
+    this.pace.callsPerSecond = callsPerSecond;
+    this.pace.wake();
+  }
+
+  private begin(): void {
+    this.isRunning = true;
+    this.isPauseWanted = false;
+    this.tell(true);
+  }
+
+  private end(): void {
+    const control = this.watched.machine.nt.debugControl;
+    control.stopsAtSteps = false;
+    control.slice = undefined;
+    this.isRunning = false;
+    this.tell(true);
+  }
+
+  private async breathe(): Promise<void> {
+    this.tell(false);
+    await this.pace.rest();
+  }
+
+  // ---- the debugger
+
+  async command(line: string): Promise<void> {
+    if (this.isRunning) return;
+    const session = this.debugger;
+    this.begin();
+    try {
+      await session.execute(line);
+      this.watched.settle();
+    } finally {
+      this.end();
+    }
+    if (session.hasQuit) this.debugger_ = undefined;
+    this.post({ kind: 'prompt', prompt: session.prompt });
+  }
+
+  complete(line: string): void {
+    if (!this.isRunning) this.post({ kind: 'completions', line, ...this.debugger.complete(line) });
+  }
+
+  private get debugger(): Session {
+    if (this.debugger_?.target.nt !== this.watched.machine.nt) {
+      this.debugger_ = new Session(this.watched.debugTarget(), {
+        write: (text) => this.post({ kind: 'printed', text }),
+        breathe: () => this.breathe(),
+      });
+    }
+    return this.debugger_ as Session;
+  }
+
+  // ---- telling
+
+  allocations(first: number, count: number): void {
+    this.post({ kind: 'allocations', page: this.watched.allocations(first, count) });
+  }
+
+  allocation(address: string): void {
+    this.post({ kind: 'allocation', address, detail: this.watched.allocation(vaFromU64(BigInt(address))) });
+  }
+
+  private get activity(): Activity {
+    if (this.watched.isOver) return 'over';
+    return this.isRunning ? 'running' : 'standing';
+  }
+
+  /** `isAll`: not only what is due. */
+  private tell(isAll: boolean): void {
+    const now = performance.now();
+    if (isAll || now - this.stateAt >= stateEveryMs) {
+      this.stateAt = now;
+      this.tellOutput();
+      this.post({ kind: 'state', activity: this.activity, state: this.watched.state() });
+    }
+    if (isAll || now - this.seriesAt >= seriesEveryMs) {
+      this.seriesAt = now;
+      this.post({ kind: 'series', series: { ...this.watched.series.columns(), marks: this.watched.marks } });
+    }
+    if (this.activity === 'over' && !this.isReported) {
+      this.isReported = true;
+      this.tellReport();
+    }
+  }
+
+  private tellOutput(): void {
+    const { debugOutput } = this.watched.machine;
+    const lines = debugOutput.slice(this.linesTold, this.linesTold + mostLines);
+    if (lines.length === 0) return;
+    this.linesTold += lines.length;
+    this.post({ kind: 'debug-output', lines });
+  }
+
+  private tellReport(): void {
+    const report = this.watched.report();
+    const accused = report.leaks[0]?.driver ?? report.violations[0]?.driver ?? report.driver.name;
+    this.post({
+      kind: 'report',
+      report,
+      headline: verdictLine(report),
+      bugCheck: report.bugCheck === null ? [] : bugCheckLines(report.bugCheck, accused),
+    });
+  }
+}
+
+function stopText(stop: DebugStop): string {
+  switch (stop.kind) {
+    case 'breakpoint':
+      return 'Breakpoint hit';
+    case 'break-instruction':
+      return 'Break instruction exception: the driver stopped for the debugger';
+    default:
+      return 'Stopped';
+  }
+}
