@@ -22,7 +22,7 @@ function separatorIn(line: string): number {
  * `db@rsp`, `k5` and `?1+2` need no blank; `.` and `!` names also hold digits, `_` and `-`.
  */
 export function splitName(command: string): { readonly name: string; readonly rest: string } {
-  const [name = command] = /^(\?\??|[.!][\w-]*|[a-z]+(?!\w*!)|\S)/i.exec(command) ?? [];
+  const [name = command] = /^(\?\??|\$\$|[.!][\w-]*|[a-z]+|\S)/i.exec(command) ?? [];
   return { name, rest: command.slice(name.length).trim() };
 }
 

@@ -22,6 +22,8 @@ export interface DebuggerCommand {
    * which goes on where it ended. Undefined: nothing.
    */
   readonly repeat?: 'again' | 'continues';
+  /** Letters of options may follow the name without a blank: `lmvm`. */
+  readonly hasLetters?: true;
   /** The rest of the line belongs to it, semicolons too. */
   readonly takesWholeLine?: true;
   /**

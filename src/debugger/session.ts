@@ -1,9 +1,10 @@
 /** A debugger at a machine: takes lines as they are typed, prints as the kernel debugger does. */
 import { printable } from '../base/printable.ts';
 import type { Va } from '../base/va.ts';
+import { CallStackReader } from './call-stack.ts';
 import { CommandError, type DebuggerCommand } from './command.ts';
 import { firstCommand } from './command-line.ts';
-import { findCommand } from './commands/index.ts';
+import { commandNamed, commands, findCommand } from './commands/index.ts';
 import { type Completion, complete } from './completion.ts';
 import type { ExpressionScope } from './expression.ts';
 import { machineScope } from './scope.ts';
@@ -25,6 +26,7 @@ export class Session {
   readonly target: Target;
   readonly host: SessionHost;
   readonly symbols: SymbolTable;
+  readonly stacks: CallStackReader;
   /** What names in expressions mean. */
   readonly scope: ExpressionScope;
   /** The user's own pseudo-registers, `$t0` to `$t19`. */
@@ -43,12 +45,22 @@ export class Session {
     this.target = target;
     this.host = host;
     this.symbols = new SymbolTable(target);
+    this.stacks = new CallStackReader(target.nt, (image) => target.symbolsOf(image)?.source);
     this.scope = machineScope(this);
   }
 
   /** The processor's number stands in front, as on machines with several. */
   get prompt(): string {
     return '0: kd> ';
+  }
+
+  /** By name. */
+  get commands(): readonly DebuggerCommand[] {
+    return [...commands].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  commandNamed(name: string): DebuggerCommand | undefined {
+    return commandNamed(name);
   }
 
   /** One line of output. Control characters, which can only come from a driver, are made visible; tabs stay. */

@@ -9,7 +9,7 @@ import { poolused } from './poolused.ts';
 import { poolval } from './poolval.ts';
 import { verifier } from './verifier.ts';
 
-export const commands: readonly DebuggerCommand[] = [dma, pool, poolfind, poolused, poolval, quit, verifier];
+export const commands: readonly DebuggerCommand[] = [...coreCommands, dma, pool, poolfind, poolused, poolval, verifier];
 
 /** The command that is called so; names of letters also in capitals. */
 export function commandNamed(name: string): DebuggerCommand | undefined {
