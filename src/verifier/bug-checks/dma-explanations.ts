@@ -2,7 +2,7 @@
  * Meanings of the parameters of bug check 0xE6, by the first parameter, or by the first two where the second tells the
  * cases apart ("Bug Check 0xE6: DRIVER_VERIFIER_DMA_VIOLATION").
  */
-import type { Explanation } from './bug-check-arguments.ts';
+import type { Explanation } from './explanations.ts';
 
 type Rule = readonly [key: string, ...meanings: readonly string[]];
 

@@ -1,5 +1,5 @@
 /** Meanings of parameters of the bug checks that the kernel raises by itself: by code, or code and the first parameter. */
-import type { Explanation } from './bug-check-arguments.ts';
+import type { Explanation } from './explanations.ts';
 
 const pnp = 'Plug and play found a mistake of a driver.';
 const mapping = 'System addresses for mappings were used wrongly.';
