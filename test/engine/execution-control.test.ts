@@ -1,7 +1,7 @@
 /** Breakpoints and single steps of the processor: where they stop, and that they change nothing. */
 import { describe, expect, test } from 'vitest';
 import type { Va } from '../../src/base/va.ts';
-import type { CpuOptions } from '../../src/engine/cpu/cpu.ts';
+import type { CpuExit, CpuOptions } from '../../src/engine/cpu/cpu.ts';
 import type { VaRange } from '../../src/engine/cpu/unit.ts';
 import { Access, pageSize } from '../../src/engine/memory/layout.ts';
 import { CpuMachine, codeVa, dataVa, hostVa, noHooks } from './cpu-machine.ts';
@@ -135,7 +135,7 @@ describe('random programs', () => {
       let turnEnd = 17;
       for (let isAtBreakpoint = false; ; ) {
         const left = Math.max(1, turnEnd - machine.cpu.retired);
-        const exit = isStepping() ? machine.cpu.step(left) : machine.cpu.run(left, isAtBreakpoint);
+        const exit: CpuExit = isStepping() ? machine.cpu.step(left) : machine.cpu.run(left, isAtBreakpoint);
         if (exit.kind === 'host') return ends;
         isAtBreakpoint = exit.kind === 'breakpoint';
         if (exit.kind !== 'fuel') continue;
