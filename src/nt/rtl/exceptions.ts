@@ -29,6 +29,7 @@ import {
   protectionViolation,
 } from './fault-decision.ts';
 import { contextRsp, processorContext, processorRip, writeTrapFrame } from './guest-context.ts';
+import { type StackFrame, stackFrames } from './stack-frames.ts';
 import { StackWalker } from './stack-walk.ts';
 
 export type ProcessorFault = Extract<CpuExit, { kind: 'fault' }>;
@@ -107,6 +108,11 @@ export class Exceptions {
   /** As {@link walkStack}, from other registers: a thread that waits, a CONTEXT. */
   walkStackFrom(context: UnwindContext, limit?: number): readonly Va[] {
     return this.walker.walkContext(context, limit);
+  }
+
+  /** The running thread's frames, innermost first, or those from other registers on; as {@link walkStack} never throws. */
+  frames(limit: number, context: UnwindContext = processorContext(this.nt)): readonly StackFrame[] {
+    return stackFrames(this.nt, context, limit);
   }
 
   private raise(status: number, information: readonly bigint[], context: UnwindContext): void {
