@@ -16,7 +16,7 @@ export function addAllocationChecks(nt: Nt, calls: CallChecks): void {
 }
 
 function checkRequest(nt: Nt, { adapter }: CheckedAdapter, device: Va, registers: number): void {
-  const held = nt.dma.channels.has(adapter.adapter) ? 1 : 0;
+  const held = nt.dma.channels.get(adapter.adapter)?.purpose === 'channel' ? 1 : 0;
   const asked = nt.dma.waiting.value.filter(
     (request) => request.kind === 'channel' && request.adapter === adapter.adapter && request.device === device,
   ).length;

@@ -11,6 +11,7 @@ import type { Nt } from '../../nt/nt.ts';
 import { AdapterAccounts } from './adapter-accounts.ts';
 import { addAllocationChecks } from './allocation-checks.ts';
 import { CallChecks } from './call-checks.ts';
+import { addGuardChecks } from './guard-checks.ts';
 import { addReleaseChecks, leftWithAdapter } from './release-checks.ts';
 import { addTransferChecks } from './transfer-checks.ts';
 
@@ -37,6 +38,7 @@ export class DmaChecking {
     const calls = new CallChecks(nt, this.accounts, isVerified);
     addAllocationChecks(nt, calls);
     addTransferChecks(nt, calls);
+    addGuardChecks(nt, calls, this.accounts);
     addReleaseChecks(nt, calls, this.accounts);
     nt.events.on('driverUnloaded', ({ image }) => this.checkUnload(image));
   }

@@ -20,7 +20,7 @@ export function addReleaseChecks(nt: Nt, calls: CallChecks, accounts: AdapterAcc
     throw dmaViolation(0x03, [1], 'the driver freed a common buffer that the adapter does not have (or no longer)');
   });
   const channel = ({ adapter }: CheckedAdapter): void => {
-    if (nt.dma.channels.has(adapter.adapter)) return;
+    if (nt.dma.channels.get(adapter.adapter)?.purpose === 'channel') return;
     throw dmaViolation(0x04, [1], 'the driver freed an adapter channel that it does not have (or no longer)');
   };
   calls.on('FreeAdapterChannel', channel);
@@ -71,7 +71,7 @@ export function leftWithAdapter(nt: Nt, adapter: Va, accounts: AdapterAccounts, 
   // Lists before map registers, of which each list has some.
   const left: readonly (readonly [rule: number, count: number, one: string, several: string])[] = [
     [0x07, commonBuffers.length, 'common buffer', 'common buffers'],
-    [0x08, channels.length, 'adapter channel', 'adapter channels'],
+    [0x08, channels.filter(({ purpose }) => purpose === 'channel').length, 'adapter channel', 'adapter channels'],
     [0x0a, scatterGatherLists.length, 'scatter/gather list', 'scatter/gather lists'],
     [0x09, registers, 'map register', 'map registers'],
   ];

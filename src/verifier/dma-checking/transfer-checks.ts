@@ -34,12 +34,12 @@ export function addTransferChecks(nt: Nt, calls: CallChecks): void {
   calls.on('FlushAdapterBuffers', (checked, call) => {
     const [mdl, base, va] = [PVOID.read(call, 1), PVOID.read(call, 2), PVOID.read(call, 3)];
     checkInside(nt, mdl, va);
-    checkFlush(nt, checked, { mdl, base, va, bytes: ULONG.read(call, 4) });
+    const from = va - mdlVirtualAddress(nt.memory, mdl);
+    checkFlush(nt, checked, { mdl, base, offset: from, bytes: ULONG.read(call, 4) });
   });
   calls.on('FlushAdapterBuffersEx', (checked, call) => {
     const [mdl, base] = [PVOID.read(call, 1), PVOID.read(call, 2)];
-    const va = vaAdd(mdlVirtualAddress(nt.memory, mdl), offset(call, 3));
-    checkFlush(nt, checked, { mdl, base, va, bytes: ULONG.read(call, 4) });
+    checkFlush(nt, checked, { mdl, base, offset: offset(call, 3), bytes: ULONG.read(call, 4) });
   });
   const list = ({ account }: CheckedAdapter, call: Call): void =>
     checkListBuffer(nt, PVOID.read(call, 2), PVOID.read(call, 3), ULONG.read(call, 4), account.record);
@@ -84,17 +84,20 @@ function notFlushed(nt: Nt, file: MapRegisterFile, bytes: number): BugCheck {
 interface Flush {
   readonly mdl: Va;
   readonly base: Va;
-  readonly va: Va;
+  /** From the start of the MDL. */
+  readonly offset: number;
   readonly bytes: number;
 }
 
-function checkFlush(nt: Nt, { account }: CheckedAdapter, { mdl, base, va, bytes }: Flush): void {
+function checkFlush(nt: Nt, { account }: CheckedAdapter, asked: Flush): void {
+  const { mdl, base, offset } = asked;
   const file = nt.dma.files.get(base);
   const transfers = file === undefined ? [] : nt.dma.transfersOf(base);
   if (file === undefined || transfers.length === 0) {
+    const va = vaAdd(mdlVirtualAddress(nt.memory, mdl), offset);
     throw dmaViolation(0x20, [base, va, mdl], 'the driver flushed map registers with which nothing is mapped');
   }
-  const first = transfers.find((one) => va >= one.va && va < one.va + one.bytes);
+  const first = transfers.find((one) => one.chain === mdl && offset >= one.offset && offset < one.offset + one.bytes);
   if (first === undefined) {
     throw dmaViolation(
       0x16,
@@ -102,18 +105,19 @@ function checkFlush(nt: Nt, { account }: CheckedAdapter, { mdl, base, va, bytes 
       'the driver flushed a buffer that is not mapped with these map registers',
     );
   }
-  checkEnd(nt, file, first, { mdl, base, va, bytes });
+  checkEnd(nt, file, first, asked);
 }
 
 /** From the register of the first byte on, the file must have one for each page. */
-function checkEnd(nt: Nt, file: MapRegisterFile, first: MappedTransfer, { mdl, va, bytes }: Flush): void {
+function checkEnd(nt: Nt, file: MapRegisterFile, first: MappedTransfer, { mdl, offset, bytes }: Flush): void {
+  const va = vaAdd(first.va, offset - first.offset);
   const page = spannedPages(first.va, va - first.va + 1) - 1;
   const room = (file.count - first.firstRegister - page) * pageSize - (vaLow(va) & pageMask);
   if (bytes <= room) return;
-  const end = mdlVirtualAddress(nt.memory, mdl) + MDL.ByteCount.get(nt.memory, mdl);
+  const inMdl = MDL.ByteCount.get(nt.memory, mdl) - offset;
   throw dmaViolation(
     0x00,
-    [1, Math.max(0, end - va - room), bytes - room],
+    [1, Math.max(0, inMdl - room), bytes - room],
     `the driver flushed ${bytes} bytes; its map registers end after ${room}`,
   );
 }

@@ -22,7 +22,9 @@ export function dmaResources(dma: OutstandingDma, imageIndex: number | undefined
     if (file.purpose === 'scatter-gather') continue;
     for (let register = 0; register < file.count; register++) add('map-registers', file.base, 0, file);
   }
-  for (const channel of dma.channels) add('adapter-channel', channel.adapter, 0, channel);
+  for (const channel of dma.channels) {
+    if (channel.purpose === 'channel') add('adapter-channel', channel.adapter, 0, channel);
+  }
   for (const adapter of dma.adapters) add('adapter', adapter.adapter, 0, adapter);
   return found;
 }
