@@ -15,7 +15,6 @@ static DRIVER_DISPATCH DmaDeviceCreateClose;
 static DRIVER_DISPATCH DmaDeviceCleanup;
 static DRIVER_DISPATCH DmaDeviceReadWrite;
 static DRIVER_DISPATCH DmaDevicePnp;
-static DRIVER_DISPATCH DmaDevicePower;
 static DRIVER_DISPATCH DmaDeviceForward;
 static DRIVER_UNLOAD DmaDeviceUnload;
 static KSERVICE_ROUTINE DmaDeviceLineService;
@@ -82,14 +81,18 @@ static VOID DmaDeviceFinish(PDMA_DEVICE Device, NTSTATUS Status, ULONG_PTR Infor
 
     KeAcquireSpinLock(&Device->Lock, &irql);
     PIRP irp = Device->Current;
+    PIRP down = Device->DownIrp;
     Device->Current = NULL;
+    Device->DownIrp = NULL;
     KeSetEvent(&Device->Idle, IO_NO_INCREMENT, FALSE);
     KeReleaseSpinLock(&Device->Lock, irql);
     DmaDeviceLeave(Device, irp, Status, Information);
+    if (down != NULL) {
+        DmaDeviceSendDown(Device, down);
+    }
 }
 
-/* Begins requests until one is in progress. */
-static VOID DmaDeviceNext(PDMA_DEVICE Device)
+VOID DmaDeviceNext(PDMA_DEVICE Device)
 {
     NTSTATUS status;
     KIRQL irql;
@@ -97,7 +100,7 @@ static VOID DmaDeviceNext(PDMA_DEVICE Device)
     do {
         KeAcquireSpinLock(&Device->Lock, &irql);
         PIRP irp = NULL;
-        if (Device->State == DmaDeviceStarted && Device->Current == NULL) {
+        if (Device->State == DmaDeviceStarted && !Device->IsAsleep && Device->Current == NULL) {
             irp = IoCsqRemoveNextIrp(&Device->Queue, NULL);
         }
         if (irp != NULL) {
@@ -304,6 +307,7 @@ static VOID DmaDeviceSetState(PDMA_DEVICE Device, DMA_DEVICE_STATE State)
 static NTSTATUS DmaDeviceStartHeld(PDMA_DEVICE Device, PCM_RESOURCE_LIST Translated)
 {
     Device->IsAborted = FALSE;
+    Device->IsAsleep = FALSE;
     NTSTATUS status = DmaDeviceMap(Device, Translated);
     if (NT_SUCCESS(status)) {
         status = DmaDeviceConnect(Device);
@@ -447,14 +451,6 @@ static NTSTATUS NTAPI DmaDeviceForward(PDEVICE_OBJECT DeviceObject, PIRP Irp)
     PDMA_DEVICE device = DeviceObject->DeviceExtension;
     IoSkipCurrentIrpStackLocation(Irp);
     return IoCallDriver(device->Lower, Irp);
-}
-
-static NTSTATUS NTAPI DmaDevicePower(PDEVICE_OBJECT DeviceObject, PIRP Irp)
-{
-    PDMA_DEVICE device = DeviceObject->DeviceExtension;
-    PoStartNextPowerIrp(Irp);
-    IoSkipCurrentIrpStackLocation(Irp);
-    return PoCallDriver(device->Lower, Irp);
 }
 
 static NTSTATUS DmaDeviceRemove(PDMA_DEVICE Device, PIRP Irp)

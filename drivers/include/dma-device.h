@@ -1,5 +1,5 @@
 /*
- * What the drivers of the DMA engine have in common, all but the DMA: the device object, plug and play, registers,
+ * What the drivers of the DMA engine have in common, all but the DMA: the device object, plug and play, power, registers,
  * interrupt, and reads and writes that wait in a cancel-safe queue and reach the engine one at a time.
  */
 #ifndef DMA_DEVICE_H
@@ -69,6 +69,9 @@ struct _DMA_DEVICE {
     PIRP Current;
     /* A command is with the engine. */
     BOOLEAN IsBusy;
+    /* Powered down, or about to be; then DownIrp waits for the current request. */
+    BOOLEAN IsAsleep;
+    PIRP DownIrp;
     /* Commands are not given any more, and the one that is with the engine does not end. */
     BOOLEAN IsAborted;
     /* Signalled while there is no current request. */
@@ -97,6 +100,14 @@ NTSTATUS DmaDeviceEnter(PDMA_DEVICE Device, PIRP Irp);
 
 /* Completes such a request and releases the lock. */
 NTSTATUS DmaDeviceLeave(PDMA_DEVICE Device, PIRP Irp, NTSTATUS Status, ULONG_PTR Information);
+
+/* Begins requests until one is in progress. */
+VOID DmaDeviceNext(PDMA_DEVICE Device);
+
+DRIVER_DISPATCH DmaDevicePower;
+
+/* The device is at rest: its power goes. */
+VOID DmaDeviceSendDown(PDMA_DEVICE Device, PIRP Irp);
 
 /*
  * At PASSIVE_LEVEL: waits for the current request, and lets no other begin until DmaDeviceResume. On failure the device is
