@@ -181,7 +181,7 @@ function provoke(host: DeviceHost, fragments: readonly Fragment[]): void {
 
 // ---- registers
 
-function valueOf(host: DeviceHost, { offset, bytes }: DeviceAccess): number {
+function registerValue(host: DeviceHost, { offset, bytes }: DeviceAccess): number {
   if (bytes !== 4 || offset >= registerBytes) return 0xffff_ffff;
   if (offset === Register.Id) return ((device << 16) | vendor) >>> 0;
   if (offset === Register.Version) return 1;
@@ -219,8 +219,8 @@ export const pciDmaEngine: DeviceModel = {
   ranges: [{ type: 'memory', bytes: 0x1000, is64Bit: true }],
   interrupts: { line: true, messages: 1 },
   state: { numbers: wasAsserted + 1, memory: [memoryBytes] },
-  read: valueOf,
-  peek: valueOf,
+  read: registerValue,
+  peek: registerValue,
   write,
   due: finish,
 };

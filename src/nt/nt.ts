@@ -9,6 +9,7 @@ import { type Va, vaToU64 } from '../base/va.ts';
 import { Cpu, type CpuExit } from '../engine/cpu/cpu.ts';
 import { GuestFault } from '../engine/memory/guest-fault.ts';
 import { GuestMemory, type MemorySnapshot } from '../engine/memory/guest-memory.ts';
+import type { DeviceModel } from '../hardware/device-model.ts';
 import { AddressMap } from './address-map.ts';
 import { Registry } from './cm/registry.ts';
 import { kernelComponents } from './components.ts';
@@ -64,8 +65,12 @@ export interface NtOptions {
   readonly instructionLimit: number;
   /** Arithmetic flags are exact across calls; see `Cpu.needsExactFlags`. */
   readonly flagsLiveAtExit?: boolean;
-  /** The device of the simulated bus: `default` resources, and `ROOT\\POOLPROOF`, unless said. */
-  readonly device?: { readonly resources?: 'none' | 'default'; readonly hardwareIds?: readonly string[] };
+  /** The device of the simulated bus: `default` resources, and `ROOT\\POOLPROOF`, unless said or known of its model. */
+  readonly device?: {
+    readonly resources?: 'none' | 'default';
+    readonly hardwareIds?: readonly string[];
+    readonly model?: DeviceModel | undefined;
+  };
 }
 
 /** Why nothing of this machine runs any more. */
@@ -154,8 +159,12 @@ export class Nt {
       this.memory,
       {
         hostCall: () => this.hostCall(),
-        writeCr8: (value) => this.interrupts.writeCr8(value),
-        instruction: (mnemonic, rip, nextRip) => this.processor.instruction(mnemonic, rip, nextRip),
+        writeCr8: (value) => this.interrupts.writeCr8(value) && !this.io.hardware.takeNews(),
+        instruction: (mnemonic, rip, nextRip) => {
+          const done = this.processor.instruction(mnemonic, rip, nextRip);
+          return done === true ? this.deviceTouched() : done;
+        },
+        deviceTouched: () => this.deviceTouched(),
       },
       { flagsLiveAtExit: options.flagsLiveAtExit ?? false },
     );
@@ -229,13 +238,22 @@ export class Nt {
       }
       if (!this.scheduler.hasRunningThread) continue;
       if (!goesOn && debugControl.stopsBetween()) return this.stopped();
-      const exit = debugControl.execute(Math.max(1, this.progress.at(Progress.turnEnd) - this.cpu.retired), goesOn);
-      const isTurnOver = this.cpu.retired >= this.progress.at(Progress.turnEnd);
-      if (debugControl.stopsAt(exit, isTurnOver)) return this.stopped();
+      const { runEnd } = this;
+      this.io.hardware.takeNews();
+      const exit = debugControl.execute(Math.max(1, runEnd - this.cpu.retired), goesOn);
+      if (debugControl.stopsAt(exit, this.cpu.retired >= runEnd)) return this.stopped();
       this.guard(() => this.handleExit(exit));
       if (this.cpu.retired >= this.progress.at(Progress.turnEnd)) this.guard(() => this.endTurn());
+      else if (this.cpu.retired >= runEnd) this.guard(() => this.interrupts.deliver());
     }
     return 'ended';
+  }
+
+  /** Retired instructions at which the kernel looks again: the turn's end, or when something of a device is due before. */
+  private get runEnd(): number {
+    const due = this.io.hardware.nextDue;
+    const turnEnd = this.progress.at(Progress.turnEnd);
+    return due === Number.POSITIVE_INFINITY ? turnEnd : Math.min(turnEnd, this.clock.retiredAt(due));
   }
 
   private stopped(): RunResult {
@@ -304,6 +322,16 @@ export class Nt {
     }
   }
 
+  /** The running thread touched hardware, perhaps. False if the processor stands elsewhere now, or its fuel is to be granted anew. */
+  private deviceTouched(): boolean {
+    if (this.end.value !== undefined) return false;
+    const isDue = this.io.hardware.nextDue <= this.clock.interruptTime;
+    const hasNews = this.io.hardware.takeNews();
+    if (!isDue && !hasNews) return true;
+    this.guard(() => this.interrupts.deliver());
+    return false;
+  }
+
   /** Control reached a host address. True: done, the guest goes on behind the call. */
   hostCall(): boolean {
     if (this.end.value !== undefined) return false;
@@ -311,7 +339,8 @@ export class Nt {
     if (this.isCallTooMany()) return false;
     // As guard() does, without a closure for each call.
     try {
-      return this.calls.enter() && this.end.value === undefined && !this.debugControl.stopsAfterCall();
+      const goesOn = this.calls.enter() && this.end.value === undefined && !this.debugControl.stopsAfterCall();
+      return goesOn && !this.io.hardware.takeNews();
     } catch (thrown) {
       this.caught(thrown);
       return false;

@@ -1,8 +1,8 @@
 /**
  * Configuration space by bus and slot, as drivers from before plug and play look for devices. The machine has one PCI
- * bus, number 0, and no device on it.
+ * bus, number 0, with the device that has a model, if there is one (`pnp/hardware.ts`).
  */
-import type { Va } from '../../base/va.ts';
+import { nullVa, type Va } from '../../base/va.ts';
 import { ntExports, ntRoutine } from '../declare/nt-routine.ts';
 import { PVOID, ULONG } from '../declare/parameter-types.ts';
 import type { Nt } from '../nt.ts';
@@ -17,20 +17,35 @@ const vendorIdBytes = 2;
 interface BusDataArguments {
   readonly BusDataType: number;
   readonly BusNumber: number;
+  readonly SlotNumber: number;
   readonly Buffer: Va;
   readonly Length: number;
 }
 
+/** The device with a model that stands in the slot; null if none does. */
+function deviceAt(nt: Nt, { BusDataType, BusNumber, SlotNumber }: BusDataArguments): Va {
+  return BusDataType === pciConfiguration && BusNumber === 0 ? nt.io.hardware.inSlot(SlotNumber) : nullVa;
+}
+
 /** How many bytes were read: none of a bus that does not exist, and only the vendor ID of an empty slot. */
-function readBusData(nt: Nt, { BusDataType, BusNumber, Buffer, Length }: BusDataArguments, offset: number): number {
+function readBusData(nt: Nt, args: BusDataArguments, offset: number): number {
+  const { BusDataType, BusNumber, Buffer, Length } = args;
+  const device = deviceAt(nt, args);
+  if (device !== nullVa) return nt.io.busInterfaces.transfer(device, Buffer, offset, Length, false);
   if (BusDataType !== pciConfiguration || BusNumber !== 0 || offset >= headerBytes) return 0;
   const bytes = Math.min(Math.max(vendorIdBytes - offset, 0), Length);
   if (bytes > 0) nt.memory.fill(Buffer, bytes, 0xff);
   return bytes;
 }
 
+/** How many bytes were written: none where no device takes them. */
+function writeBusData(nt: Nt, args: BusDataArguments, offset: number): number {
+  const device = deviceAt(nt, args);
+  return device === nullVa ? 0 : nt.io.busInterfaces.transfer(device, args.Buffer, offset, args.Length, true);
+}
+
 const parameters = { BusDataType: ULONG, BusNumber: ULONG, SlotNumber: ULONG, Buffer: PVOID } as const;
-const support = { partial: 'one PCI bus without devices; no other bus' } as const;
+const support = { partial: 'one PCI bus, on it the device with a model, if there is one; no other bus' } as const;
 
 export const halBuses = ntExports('hal.dll', {
   HalGetBusData: ntRoutine({
@@ -50,19 +65,19 @@ export const halBuses = ntExports('hal.dll', {
     body: (nt, args) => readBusData(nt, args, args.Offset),
   }),
   HalSetBusData: ntRoutine({
-    doc: 'ntddk.h; nf-ntddk-halsetbusdata: 0, as nothing takes the bytes',
+    doc: 'ntddk.h; nf-ntddk-halsetbusdata',
     irql: ['PASSIVE', 'DISPATCH'],
     params: { ...parameters, Length: ULONG },
     returns: 'ULONG',
     support,
-    body: () => 0,
+    body: (nt, args) => writeBusData(nt, args, 0),
   }),
   HalSetBusDataByOffset: ntRoutine({
-    doc: 'ntddk.h; nf-ntddk-halsetbusdatabyoffset: 0, as nothing takes the bytes',
+    doc: 'ntddk.h; nf-ntddk-halsetbusdatabyoffset',
     irql: ['PASSIVE', 'DISPATCH'],
     params: { ...parameters, Offset: ULONG, Length: ULONG },
     returns: 'ULONG',
     support,
-    body: () => 0,
+    body: (nt, args) => writeBusData(nt, args, args.Offset),
   }),
 });

@@ -349,7 +349,7 @@ export const ioInterrupts = ntExports('ntoskrnl.exe', {
 });
 
 export const ioInterruptInternals = ntInternals({
-  /** A line that nobody claims would go on interrupting; here it is let go after one round. */
+  /** One round. Whether a line then goes on interrupting is the affair of whoever calls. */
   KiInterruptDispatch: ntRoutine({
     doc: 'an interrupt comes: the service routines that are connected to its vector run at its IRQL',
     irql: anyIrql,

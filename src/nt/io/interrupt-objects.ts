@@ -49,6 +49,11 @@ export class InterruptObjects {
     return [...this.objects.values()].filter((object) => object.vector === vector);
   }
 
+  isConnected(vector: number): boolean {
+    for (const object of this.objects.values()) if (object.vector === vector) return true;
+    return false;
+  }
+
   /** Whether one that is `isShared` could be connected to the vector too. */
   canConnect(vector: number, isShared: boolean): boolean {
     const others = this.ofVector(vector);
@@ -60,6 +65,7 @@ export class InterruptObjects {
     const object = this.nt.pool.allocateKernel(objectBytes, 'IoIn');
     const lock = request.lock === nullVa ? ((object + ownLock) as Va) : request.lock;
     this.objects.set(object, { ...request, object, handle: request.handle ?? object, lock });
+    this.nt.io.hardware.interruptsChanged();
     return object;
   }
 
@@ -81,6 +87,7 @@ export class InterruptObjects {
       this.nt.pool.freeKernel(object);
     }
     if (found[0]?.object !== handle) this.nt.pool.freeKernel(handle);
+    this.nt.io.hardware.interruptsChanged();
   }
 
   /** The interrupt of a device of the simulated bus that has the (translated) vector. */

@@ -5,6 +5,7 @@ import { BusInterfaces } from '../pnp/bus-interface.ts';
 import { DeviceInterfaces } from '../pnp/device-interfaces.ts';
 import { DeviceQueries } from '../pnp/device-queries.ts';
 import { DeviceRegisters } from '../pnp/device-registers.ts';
+import { Hardware } from '../pnp/hardware.ts';
 import { LowerDevice } from '../pnp/lower-device.ts';
 import { PnpNotifications } from '../pnp/notifications.ts';
 import { PlugAndPlay } from '../pnp/plug-and-play.ts';
@@ -39,6 +40,7 @@ export class IoManager {
   readonly notifications: PnpNotifications;
   readonly busInterfaces: BusInterfaces;
   readonly lowerDevice: LowerDevice;
+  readonly hardware: Hardware;
   readonly interruptObjects: InterruptObjects;
 
   constructor(nt: Nt) {
@@ -59,6 +61,7 @@ export class IoManager {
     this.notifications = new PnpNotifications(nt);
     this.busInterfaces = new BusInterfaces(nt);
     this.lowerDevice = new LowerDevice(nt);
+    this.hardware = new Hardware(nt);
     this.interruptObjects = new InterruptObjects(nt);
   }
 }

@@ -56,6 +56,11 @@ export class Clock {
     return Math.floor(this.interruptTime / timeIncrement100ns);
   }
 
+  /** How many instructions are retired when it is so late, if no time is jumped over. */
+  retiredAt(interruptTime: number): number {
+    return (interruptTime - this.skipped100ns.value) * instructionsPer100ns;
+  }
+
   /** Jumps ahead to a time that is due. */
   advanceTo(interruptTime: number): void {
     const ahead = interruptTime - this.interruptTime;
@@ -81,7 +86,8 @@ export class Clock {
   private loaded(): void {
     this.loads.value += 1;
     if (this.loads.value <= freeLoads) return;
-    const next = Math.min(this.nt.timers.nextDue, this.nt.scheduler.nextWaitDue());
+    const { timers, scheduler, io } = this.nt;
+    const next = Math.min(timers.nextDue, scheduler.nextWaitDue(), io.hardware.nextDue);
     // How many instructions were retired since is known only when translated code comes back.
     const time = this.shown.value + loadLasts100ns;
     if (time >= next) return;

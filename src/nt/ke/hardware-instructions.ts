@@ -48,13 +48,13 @@ export function hardwareInstruction(nt: Nt, mnemonic: string, rip: Va, nextRip: 
 
 /** Until the next clock interrupt, which then may let DPCs and other threads run. */
 function halt(nt: Nt, rip: Va, nextRip: Va): boolean {
-  const { clock, cpu, interrupts, scheduler, timers } = nt;
+  const { clock, cpu, interrupts, io, scheduler, timers } = nt;
   if (!cpu.state.flag(Flag.If) || cpu.state.irql >= clockIrql) {
     return unsupportedInstruction(nt, 'hlt with interrupts off, which never ends', rip);
   }
   const nextTick = (clock.tickCount + 1) * timeIncrement100ns;
   cpu.state.rip = nextRip;
-  clock.advanceTo(Math.min(nextTick, timers.nextDue));
+  clock.advanceTo(Math.min(nextTick, timers.nextDue, io.hardware.nextDue));
   if (!interrupts.deliver()) scheduler.rotate();
   return false;
 }
@@ -107,7 +107,7 @@ function portInstruction(nt: Nt, mnemonic: string, rip: Va, nextRip: Va): boolea
   }
   if (mnemonic === 'out') return deviceRegisters.writePort(port, bytes, (cpu.state.gprLow(Gpr.Rax) & mask) >>> 0);
   const isIn = mnemonic.startsWith('ins');
-  if (deviceRegisters.readPort(port, bytes) === undefined) return false;
+  if (!deviceRegisters.hasPort(port)) return false;
   const isRepeated = prefixes.includes(0xf3) || prefixes.includes(0xf2);
   const register = isIn ? Gpr.Rdi : Gpr.Rsi;
   const step = cpu.state.flag(Flag.Df) ? -bytes : bytes;

@@ -1,19 +1,43 @@
 /**
- * What interrupts a thread: deferred procedure calls, when the IRQL allows them. The interrupted registers lie in a
+ * What interrupts a thread: deferred procedure calls and devices, when the IRQL allows them. The interrupted registers lie in a
  * frame on the interrupted thread's stack.
  */
 import type { StoreCell } from '../../base/store.ts';
 import type { Va } from '../../base/va.ts';
 import { Gpr } from '../../engine/cpu/state.ts';
+import { BugCheck } from '../declare/bug-check.ts';
 import type { ResumedCall } from '../declare/call.ts';
+import { anyIrql } from '../declare/irql-ranges.ts';
 import { Irql, ntInternals, ntRoutine } from '../declare/nt-routine.ts';
 import { callGuest, continueGuest, type Outcome } from '../declare/outcome.ts';
 import type { Nt } from '../nt.ts';
 import { KDPC } from '../structures/ke.ts';
 import { setIrql } from './irql.ts';
-import { contextFromWords, contextToWords, loadContext, saveContext } from './saved-context.ts';
+import {
+  contextFromWords,
+  contextToWords,
+  contextWords,
+  loadContext,
+  type SavedContext,
+  saveContext,
+} from './saved-context.ts';
 
 const highImportance = 2;
+/** How often in a row service routines run for a line that stays asserted. On Windows nothing else would ever run again. */
+const stormRounds = 1000;
+
+function storm(nt: Nt, vector: number): BugCheck {
+  const objects = nt.io.interruptObjects.ofVector(vector);
+  const [first] = objects;
+  const parameters = [
+    first?.routine ?? 0,
+    first?.context ?? 0n,
+    first?.object ?? 0,
+    objects.length > 1 ? 2 : 1,
+  ] as const;
+  const summary = `an interrupt storm: the device's line stays asserted, though its service routine ran ${stormRounds} times in a row`;
+  return new BugCheck(0xf2, parameters, summary, first?.routine);
+}
 
 export class Interrupts {
   private readonly nt: Nt;
@@ -28,6 +52,11 @@ export class Interrupts {
 
   get hasPendingDpc(): boolean {
     return this.dpcQueue.value.length > 0;
+  }
+
+  /** Whether something would interrupt a thread that runs at PASSIVE_LEVEL. */
+  get isPending(): boolean {
+    return this.hasPendingDpc || this.nt.io.hardware.interruptAbove(Irql.PASSIVE) !== undefined;
   }
 
   get isDpcActive(): boolean {
@@ -68,16 +97,62 @@ export class Interrupts {
     const { nt } = this;
     const { nextDue } = nt.timers;
     if (nextDue !== Number.POSITIVE_INFINITY && nextDue <= nt.clock.interruptTime) nt.timers.expire();
+    if (nt.io.hardware.model !== undefined && this.deliverDevice()) return true;
     if (nt.cpu.state.irql >= Irql.DISPATCH || !nt.scheduler.hasRunningThread) return false;
     if (this.dpcQueue.value.length === 0) return nt.apcs.deliver();
-    const context = saveContext(nt.cpu.state);
-    const stack = (Math.floor((nt.cpu.state.gprVa(Gpr.Rsp) - 0x20) / 16) * 16 + 8) as Va;
-    nt.memory.writeVa(stack, context.rip);
+    const { context, stack } = this.interrupt();
     setIrql(nt, Irql.DISPATCH);
     const { routine, args } = this.takeDpc();
     const resumeVa = nt.entries.resumeVa('KiRetireDpcList', 'routineReturned');
     nt.calls.callGuest({ routine, args, record: contextToWords(context) }, stack, resumeVa, undefined);
     return true;
+  }
+
+  /** What the device does happens; true if it interrupts. */
+  private deliverDevice(): boolean {
+    const { nt } = this;
+    const { hardware } = nt.io;
+    hardware.expire();
+    const due = nt.scheduler.hasRunningThread ? hardware.interruptAbove(nt.cpu.state.irql) : undefined;
+    if (due === undefined) return false;
+    hardware.acknowledge(due);
+    const { context, stack } = this.interrupt();
+    setIrql(nt, due.irql);
+    const record = [...contextToWords(context), due.vector, 1];
+    const routine = nt.entries.routineVa('KiInterruptDispatch');
+    const resumeVa = nt.entries.resumeVa('KiInterruptService', 'serviced');
+    nt.calls.callGuest({ routine, args: [due.vector], record }, stack, resumeVa, undefined);
+    return true;
+  }
+
+  /** The interrupted registers, and where a frame for them begins, whose return address they stand at. */
+  private interrupt(): { readonly context: SavedContext; readonly stack: Va } {
+    const { cpu, memory } = this.nt;
+    const context = saveContext(cpu.state);
+    const stack = (Math.floor((cpu.state.gprVa(Gpr.Rsp) - 0x20) / 16) * 16 + 8) as Va;
+    memory.writeVa(stack, context.rip);
+    return { context, stack };
+  }
+
+  /** The service routines ran once. While the device keeps its line asserted they run again. */
+  serviced(call: ResumedCall): Outcome {
+    const { nt } = this;
+    const [vector, rounds] = [call.word(contextWords), call.word(contextWords + 1)];
+    if (nt.io.hardware.isAsserted(vector)) {
+      if (rounds >= stormRounds) throw storm(nt, vector);
+      const record = [...call.record.slice(0, contextWords), vector, rounds + 1];
+      return callGuest(nt.entries.routineVa('KiInterruptDispatch'), [vector], 'serviced', record);
+    }
+    return this.goBack(call);
+  }
+
+  private goBack(call: ResumedCall): Outcome {
+    const { nt } = this;
+    const context = contextFromWords(call.record);
+    loadContext(nt.cpu.state, context);
+    setIrql(nt, context.irql);
+    if (!this.deliver()) nt.scheduler.preempt();
+    return continueGuest;
   }
 
   /** A DPC routine returned: the next one, or back to what was interrupted. */
@@ -89,11 +164,7 @@ export class Interrupts {
       const { routine, args } = this.takeDpc();
       return callGuest(routine, args, 'routineReturned', call.record);
     }
-    const context = contextFromWords(call.record);
-    loadContext(nt.cpu.state, context);
-    setIrql(nt, context.irql);
-    if (!this.deliver()) nt.scheduler.preempt();
-    return continueGuest;
+    return this.goBack(call);
   }
 
   private takeDpc(): { routine: Va; args: readonly (number | bigint)[] } {
@@ -112,6 +183,14 @@ export class Interrupts {
 }
 
 export const keInterruptInternals = ntInternals({
+  KiInterruptService: ntRoutine({
+    doc: 'what an interrupt of a device runs on top of the interrupted thread: KiInterruptDispatch, as long as a line is asserted',
+    irql: anyIrql,
+    params: {},
+    returns: 'VOID',
+    body: () => continueGuest,
+    resume: { serviced: (nt, call) => nt.interrupts.serviced(call) },
+  }),
   KiRetireDpcList: ntRoutine({
     doc: 'runs the queued DPCs at DISPATCH_LEVEL on top of the interrupted thread',
     irql: ['DISPATCH', 'DISPATCH'],

@@ -84,7 +84,7 @@ export class Scheduler {
 
   /** Nothing can run before time passes. */
   get isAtRest(): boolean {
-    return !this.hasRunningThread && this.ready.isEmpty && !this.nt.interrupts.hasPendingDpc;
+    return !this.hasRunningThread && this.ready.isEmpty && !this.nt.interrupts.isPending;
   }
 
   thread(kthread: Va): Thread {
@@ -193,12 +193,12 @@ export class Scheduler {
         this.nt.interrupts.deliver();
         return true;
       }
-      if (this.nt.interrupts.hasPendingDpc) {
+      if (this.nt.interrupts.isPending) {
         this.switchTo(this.idleThread.value);
         this.nt.interrupts.deliver();
         return true;
       }
-      const due = Math.min(this.nt.timers.nextDue, this.nextWaitDue());
+      const due = Math.min(this.nt.timers.nextDue, this.nextWaitDue(), this.nt.io.hardware.nextDue);
       // Nothing is left to run: time stands.
       if (due === Number.POSITIVE_INFINITY) return false;
       if (due > deadline) {
@@ -207,6 +207,7 @@ export class Scheduler {
       }
       this.nt.clock.advanceTo(due);
       this.nt.timers.expire();
+      this.nt.io.hardware.expire();
       this.expireWaits();
     }
   }

@@ -5,7 +5,7 @@
 import { assert } from '../../base/errors.ts';
 import type { StoreMap } from '../../base/store.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
-import { pageSize } from '../../engine/memory/layout.ts';
+import { Access, PageFlag, pageSize } from '../../engine/memory/layout.ts';
 import { AddressMap } from '../address-map.ts';
 import type { Nt } from '../nt.ts';
 import type { Region } from './address-space.ts';
@@ -71,7 +71,9 @@ export class Mappings {
       for (const frame of frames) this.frames.unmapped(frame);
       return undefined;
     }
-    for (const [index, frame] of frames.entries()) this.nt.memory.mapPage(vaAdd(va, index * pageSize), frame, flags);
+    for (const [index, frame] of frames.entries()) {
+      this.nt.memory.mapPage(vaAdd(va, index * pageSize), frame, this.flagsOf(pfns[index] as number, flags));
+    }
     this.mappings.set(va, { va, pages: pfns.length, purpose, mdl, isReserved: at !== nullVa, ...holder });
     return va;
   }
@@ -92,8 +94,17 @@ export class Mappings {
   protect(va: Va, flags: number): boolean {
     const mapping = this.mappings.get(va);
     if (mapping === undefined) return false;
-    for (let index = 0; index < mapping.pages; index++) this.nt.memory.protectPage(vaAdd(va, index * pageSize), flags);
+    for (let index = 0; index < mapping.pages; index++) {
+      const page = vaAdd(va, index * pageSize);
+      const device = (this.nt.memory.mappingAt(page)?.flags ?? 0) & PageFlag.Device;
+      this.nt.memory.protectPage(page, flags | device);
+    }
     return true;
+  }
+
+  /** Pages of a device with a model are not memory, and no code. */
+  private flagsOf(pfn: number, flags: number): number {
+    return this.nt.io.hardware.hasPage(pfn) ? (flags & ~Access.Execute) | PageFlag.Device : flags;
   }
 
   private framesOf(pfns: readonly number[]): number[] | undefined {

@@ -13,9 +13,9 @@ import type { Nt } from '../nt.ts';
 import { STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_SUCCESS } from '../ntstatus.ts';
 import { guidBytes, guidText } from '../rtl/guid.ts';
 import { BUS_INTERFACE_STANDARD, PNP_PARAMETERS } from '../structures/pnp.ts';
+import { configurationBytes } from './pci-configuration.ts';
 import { interruptsOf } from './resources.ts';
 
-const configurationBytes = 0x100;
 const busInterfaceStandard = '{496B8280-6F25-11D0-BEAF-08002BE2092F}';
 /** PCI_WHICHSPACE_CONFIG */
 const configurationSpace = 0;
@@ -61,11 +61,28 @@ export class BusInterfaces {
   transfer(pdo: Va, buffer: Va, offset: number, bytes: number, isWrite: boolean): number {
     const count = Math.max(0, Math.min(bytes, configurationBytes - offset));
     if (count === 0) return 0;
+    if (this.nt.io.hardware.model !== undefined) return this.transferOfModel(pdo, buffer, offset, count, isWrite);
     const at = vaAdd(this.spaceOf(pdo), offset);
     const { memory } = this.nt;
     if (isWrite) memory.writeBytes(at, memory.readBytes(buffer, count));
     else memory.writeBytes(buffer, memory.readBytes(at, count));
     return count;
+  }
+
+  /** Ones where no device is. */
+  private transferOfModel(pdo: Va, buffer: Va, offset: number, bytes: number, isWrite: boolean): number {
+    const { memory, io } = this.nt;
+    const isThere = io.hardware.has(pdo);
+    const { configuration } = io.hardware;
+    if (isWrite) {
+      const written = memory.readBytes(buffer, bytes);
+      if (isThere) configuration.write(offset, written);
+    } else {
+      const read = new Uint8Array(bytes).fill(0xff);
+      if (isThere) configuration.read(offset, read);
+      memory.writeBytes(buffer, read);
+    }
+    return bytes;
   }
 
   /** The device is gone; an interface that somebody still has answers as an empty slot does. */

@@ -32,7 +32,7 @@ const multiValue = (names: readonly string[]): Uint8Array | undefined =>
 const numberValue = (value: number): Uint8Array => new Uint8Array(new Uint32Array([value]).buffer);
 
 /** DEVICE_REGISTRY_PROPERTY to its value; what is not here this device does not have. */
-const properties: Readonly<Record<number, (device: PnpDevice) => Uint8Array | undefined>> = {
+const properties: Readonly<Record<number, (device: PnpDevice, nt: Nt) => Uint8Array | undefined>> = {
   // DevicePropertyDeviceDescription
   0: ({ identity }) => textValue(identity.description),
   // DevicePropertyHardwareID, REG_MULTI_SZ
@@ -57,6 +57,8 @@ const properties: Readonly<Record<number, (device: PnpDevice) => Uint8Array | un
   14: ({ resources }) => (resources.length === 0 ? undefined : numberValue(0)),
   // DevicePropertyEnumeratorName
   15: ({ identity }) => textValue(enumeratorOf(identity)),
+  // DevicePropertyAddress: device and function number, of a device with a model
+  16: ({ pdo }, nt) => (nt.io.hardware.has(pdo) ? numberValue(nt.io.hardware.slot << 16) : undefined),
   // DevicePropertyInstallState: InstallStateInstalled
   18: () => numberValue(0),
   // DevicePropertyRemovalPolicy: RemovalPolicyExpectSurpriseRemoval
@@ -75,7 +77,7 @@ interface PropertyQuery {
 function property(nt: Nt, args: PropertyQuery): Outcome {
   const device = nt.io.pnp.present(args.DeviceObject);
   if (args.DeviceProperty > lastProperty) return STATUS_INVALID_PARAMETER_2;
-  const value = properties[args.DeviceProperty]?.(device);
+  const value = properties[args.DeviceProperty]?.(device, nt);
   nt.memory.writeU32(args.ResultLength, value?.length ?? 0);
   if (value === undefined) return STATUS_OBJECT_NAME_NOT_FOUND;
   if (value.length > args.BufferLength) return STATUS_BUFFER_TOO_SMALL;

@@ -1,4 +1,6 @@
 /** What a device is called: its IDs, which its instance path and the names of its interfaces are made of. */
+import { type DeviceModel, pciCompatibleIds, pciDeviceId, pciHardwareIds } from '../../hardware/device-model.ts';
+import { slotOf } from './pci-slot.ts';
 
 export interface DeviceIdentity {
   /** `ROOT\POOLPROOF`; empty while it is not known. */
@@ -22,6 +24,23 @@ export function rootIdentity(number: number, hardwareIds: readonly string[] = [r
     compatibleIds: [],
     description: 'Root-enumerated device',
     location: 'Root bus',
+  };
+}
+
+/** The nth device of the root bus, if it is one with a model. */
+export function modelIdentity(
+  { pci, name }: DeviceModel,
+  number: number,
+  hardwareIds: readonly string[] = pciHardwareIds(pci),
+): DeviceIdentity {
+  const slot = slotOf(number);
+  return {
+    deviceId: pciDeviceId(pci),
+    instance: `3&0&${number}&${(slot << 3).toString(16).toUpperCase().padStart(2, '0')}`,
+    hardwareIds,
+    compatibleIds: pciCompatibleIds(pci),
+    description: `Device model ${name}`,
+    location: `PCI bus 0, device ${slot}, function 0`,
   };
 }
 

@@ -1,6 +1,6 @@
 /**
  * What lies behind the memory and port ranges of a device of the simulated bus: registers that start as zeros and keep what
- * is written to them. Nothing acts on them; a device with behaviour of its own would stand here.
+ * is written to them. Nothing acts on them; devices with behaviour of their own are `hardware.ts`.
  */
 import type { StoreMap } from '../../base/store.ts';
 import type { Va } from '../../base/va.ts';
@@ -58,7 +58,7 @@ export class DeviceRegisters {
   /** Undefined for a port that no device has. */
   readPort(port: number, bytes: 1 | 2 | 4): number | undefined {
     const at = this.registersAt(port, bytes);
-    if (at === undefined) return undefined;
+    if (at === undefined) return this.nt.io.hardware.readPort(port, bytes);
     const { memory } = this.nt;
     return bytes === 1 ? memory.readU8(at) : bytes === 2 ? memory.readU16(at) : memory.readU32(at);
   }
@@ -66,12 +66,17 @@ export class DeviceRegisters {
   /** False for a port that no device has. */
   writePort(port: number, bytes: 1 | 2 | 4, value: number): boolean {
     const at = this.registersAt(port, bytes);
-    if (at === undefined) return false;
+    if (at === undefined) return this.nt.io.hardware.writePort(port, bytes, value);
     const { memory } = this.nt;
     if (bytes === 1) memory.writeU8(at, value & 0xff);
     else if (bytes === 2) memory.writeU16(at, value & 0xffff);
     else memory.writeU32(at, value >>> 0);
     return true;
+  }
+
+  /** Whether some device has the port. */
+  hasPort(port: number): boolean {
+    return this.registersAt(port, 1) !== undefined || this.nt.io.hardware.hasPort(port);
   }
 
   private registersAt(port: number, bytes: number): Va | undefined {

@@ -9,8 +9,8 @@ import { releaseObjectLater } from '../ob/references.ts';
 import { DEVICE_OBJECT, DeviceFlag, DRIVER_OBJECT, MajorFunction } from '../structures/io.ts';
 
 import { DispatcherType, KEVENT } from '../structures/ke.ts';
-import { type DeviceIdentity, instancePath, rootIdentity } from './device-identity.ts';
-import { type DeviceResource, defaultResources } from './resources.ts';
+import { type DeviceIdentity, instancePath, modelIdentity, rootIdentity } from './device-identity.ts';
+import { type DeviceResource, defaultResources, modelResources } from './resources.ts';
 
 /**
  * `adding`: its drivers are being asked; `enumerated`: a child that no driver is installed for; `failed`: AddDevice or the
@@ -162,12 +162,15 @@ export class PlugAndPlay {
     assert(status === STATUS_SUCCESS, 'the root bus has a name for every device');
     const flags = DEVICE_OBJECT.Flags.get(memory, pdo) | busEnumeratedDevice | DeviceFlag.PowerPagable;
     DEVICE_OBJECT.Flags.set(memory, pdo, flags & ~DeviceFlag.DeviceInitializing);
-    const { resources, hardwareIds } = this.nt.options.device ?? {};
-    const has = resources === 'none' ? [] : defaultResources(number);
+    const { resources, hardwareIds, model } = this.nt.options.device ?? {};
+    const usual = resources === 'none' ? [] : defaultResources(number);
+    const has = model === undefined ? usual : modelResources(model, number);
     const lists = { raw: nullVa, translated: nullVa };
-    const identity = rootIdentity(number, hardwareIds);
+    const identity =
+      model === undefined ? rootIdentity(number, hardwareIds) : modelIdentity(model, number, hardwareIds);
     this.devices.set(pdo, { pdo, drivers, parent: nullVa, identity, name, state: 'adding', resources: has, lists });
-    this.nt.io.deviceRegisters.add(pdo, has);
+    if (model === undefined) this.nt.io.deviceRegisters.add(pdo, has);
+    else this.nt.io.hardware.add(pdo, number, has);
     return pdo;
   }
 
@@ -192,6 +195,7 @@ export class PlugAndPlay {
       releaseObjectLater(this.nt, pdo);
       return;
     }
+    this.nt.io.hardware.remove(pdo);
     this.nt.io.deviceRegisters.remove(pdo);
     this.nt.io.busInterfaces.forget(pdo);
     if (!this.hasAttached(pdo)) this.nt.io.devices.delete(pdo);

@@ -140,6 +140,10 @@ export const surpriseRemoveChildren = forEach(childIn('started', 'stopped'), 'su
 
 export const surpriseRemoval: RequestStep = {
   minor: PnpMinor.SurpriseRemoval,
+  fill: (nt, _location, { pdo }) => {
+    nt.io.hardware.remove(pdo);
+    return nullVa;
+  },
   answered: (nt, { pdo }) => {
     nt.io.pnp.change(pdo, { state: 'surprise-removed' });
     nt.io.interfaces.disableAll(pdo);

@@ -4,6 +4,7 @@
  */
 import { type Va, vaAdd } from '../../base/va.ts';
 import type { GuestMemory } from '../../engine/memory/guest-memory.ts';
+import type { DeviceModel } from '../../hardware/device-model.ts';
 import {
   CM_PARTIAL_RESOURCE_DESCRIPTOR,
   CM_RESOURCE_LIST,
@@ -68,6 +69,48 @@ export function defaultResources(number: number): readonly DeviceResource[] {
     { type: 'port', start: portBase + (number % 0x100) * portBytes, bytes: portBytes, flags: ResourceFlag.PortIo },
     { type: 'interrupt', ...line, isMessage: false, isLatched: false },
     { type: 'interrupt', ...message, isMessage: true, isLatched: true },
+  ];
+}
+
+/** Where 64-bit memory, memory below 4 GB, and ports of devices with a model are placed, and how much room there is. */
+const windows = {
+  high: { start: 0x40_0000_0000, bytes: 0x40_0000_0000 },
+  low: { start: 0xc000_0000, bytes: 0x3000_0000 },
+  port: { start: 0xd000, bytes: 0x1000 },
+} as const;
+type Window = keyof typeof windows;
+
+/** What the nth device of the root bus has if it is one with a model. Two devices in a row stand in different places. */
+export function modelResources({ ranges, interrupts = {} }: DeviceModel, number: number): readonly DeviceResource[] {
+  const used: Record<Window, number> = { high: 0, low: 0, port: 0 };
+  const placed = ranges.map(({ type, bytes, is64Bit }) => {
+    const window: Window = type === 'port' ? 'port' : is64Bit === true ? 'high' : 'low';
+    // Two ranges share no page.
+    const room = type === 'port' ? bytes : Math.max(bytes, 0x1000);
+    const offset = Math.ceil(used[window] / room) * room;
+    used[window] = offset + room;
+    return { window, offset };
+  });
+  const addresses = ranges.map(({ type, bytes, isPrefetchable }, index): AddressResource => {
+    const { window, offset } = placed[index] as (typeof placed)[number];
+    const stride = 2 ** Math.ceil(Math.log2(used[window]));
+    const start = windows[window].start + (number % Math.floor(windows[window].bytes / stride)) * stride + offset;
+    const flags =
+      type === 'port'
+        ? ResourceFlag.PortIo | ResourceFlag.PortBar
+        : ResourceFlag.MemoryBar | (isPrefetchable === true ? ResourceFlag.MemoryPrefetchable : 0);
+    return { type, start, bytes, flags };
+  });
+  const rawLine = 16 + (number % 8);
+  const line = { rawVector: rawLine, vector: vectorOf(lineIrql, number), irql: lineIrql };
+  const messages = Array.from({ length: interrupts.messages ?? 0 }, (_, index): InterruptResource => {
+    const vector = messageIrql * 16 + ((number + index) % 32);
+    return { type: 'interrupt', rawVector: vector, vector, irql: messageIrql, isMessage: true, isLatched: true };
+  });
+  return [
+    ...addresses,
+    ...(interrupts.line === true ? [{ type: 'interrupt', ...line, isMessage: false, isLatched: false } as const] : []),
+    ...messages,
   ];
 }
 

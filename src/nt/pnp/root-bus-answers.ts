@@ -64,14 +64,17 @@ export function pnpAnswer(nt: Nt, pdo: Va, irp: Va, call: Call): number | undefi
   if (succeeding.includes(minor)) {
     // PNP_DEVICE_STATE: nothing to say.
     if (minor === PnpMinor.QueryPnpDeviceState) return STATUS_SUCCESS;
-    return refusal(nt, pdo, minor) ?? STATUS_SUCCESS;
+    const status = refusal(nt, pdo, minor) ?? STATUS_SUCCESS;
+    if (minor === PnpMinor.StartDevice && status === STATUS_SUCCESS) nt.io.hardware.enable(pdo);
+    if (minor === PnpMinor.StopDevice || minor === PnpMinor.RemoveDevice) nt.io.hardware.disable(pdo);
+    return status;
   }
   const device = nt.io.pnp.get(pdo);
   if (device === undefined) return undefined;
   const { resources } = device;
   switch (minor) {
     case PnpMinor.QueryCapabilities:
-      fillCapabilities(nt, PNP_PARAMETERS.Capabilities.get(nt.memory, location));
+      fillCapabilities(nt, pdo, PNP_PARAMETERS.Capabilities.get(nt.memory, location));
       return STATUS_SUCCESS;
     case PnpMinor.QueryDeviceRelations:
       if (PNP_PARAMETERS.RelationType.get(nt.memory, location) !== DeviceRelation.TargetDevice) return undefined;
@@ -108,7 +111,9 @@ const busCapabilities = Capability.UniqueId | Capability.SurpriseRemovalOk | Cap
 const deviceOff = 4;
 
 /** D0 in S0, D3 in all other system states, from which it can wake the system. */
-function fillCapabilities({ memory }: Nt, capabilities: Va): void {
+function fillCapabilities({ memory, io }: Nt, pdo: Va, capabilities: Va): void {
+  // Of a PCI device: device and function number.
+  if (io.hardware.has(pdo)) DEVICE_CAPABILITIES.Address.set(memory, capabilities, io.hardware.slot << 16);
   const flags = DEVICE_CAPABILITIES.Flags.get(memory, capabilities);
   DEVICE_CAPABILITIES.Flags.set(memory, capabilities, flags | busCapabilities);
   DEVICE_CAPABILITIES.SystemWake.set(memory, capabilities, SystemPower.Sleeping3);

@@ -111,6 +111,18 @@ function isWoken(nt: Nt, pdo: Va, location: Va): boolean {
   return nt.random.u32() % 2 === 0;
 }
 
+/** PowerDeviceD0, PowerDeviceD3 */
+const [deviceOn, deviceOff] = [1, 4];
+
+/** A device that was off has forgotten everything; the bus driver lets it decode its ranges again. */
+function setDevicePower(nt: Nt, pdo: Va, location: Va): void {
+  const { hardware } = nt.io;
+  if (PNP_PARAMETERS.PowerType.get(nt.memory, location) === PowerStateType.System) return;
+  const state = PNP_PARAMETERS.PowerState.get(nt.memory, location);
+  if (state === deviceOff) hardware.switchOff(pdo);
+  else if (state === deviceOn && hardware.isOff) hardware.switchOn(pdo);
+}
+
 function power(nt: Nt, pdo: Va, irp: Va): Outcome {
   const location = nt.io.irps.currentLocation(irp);
   switch (IO_STACK_LOCATION.MinorFunction.get(nt.memory, location)) {
@@ -119,6 +131,7 @@ function power(nt: Nt, pdo: Va, irp: Va): Outcome {
     case PowerMinor.QueryPower:
       return complete(nt, irp, nt.io.lowerDevice.refusesPower(pdo));
     case PowerMinor.SetPower: {
+      setDevicePower(nt, pdo, location);
       const isOver = isWoken(nt, pdo, location);
       const wake = isOver ? nt.io.lowerDevice.takeWakeRequest(pdo, STATUS_SUCCESS) : nullVa;
       return endWakeRequest(nt, wake, irp, STATUS_SUCCESS);

@@ -67,7 +67,14 @@ export const ResourceType = { Null: 0, Port: 1, Interrupt: 2, Memory: 3, DeviceP
 export const ResourceShare = { DeviceExclusive: 1, Shared: 3 } as const;
 
 /** CM_RESOURCE_PORT_IO, CM_RESOURCE_INTERRUPT_* */
-export const ResourceFlag = { PortIo: 1, InterruptLatched: 1, InterruptMessage: 2 } as const;
+export const ResourceFlag = {
+  PortIo: 1,
+  PortBar: 0x100,
+  MemoryPrefetchable: 4,
+  MemoryBar: 0x80,
+  InterruptLatched: 1,
+  InterruptMessage: 2,
+} as const;
 
 /** IO_RESOURCE_* */
 export const ResourceOption = { Preferred: 1, Default: 2, Alternative: 8 } as const;
