@@ -1,6 +1,7 @@
 /** The command line: what is asked for, checked; the commands themselves are loaded when they are needed. */
 import { Command, CommanderError, Option } from 'commander';
 import { PoolproofError } from '../base/errors.ts';
+import { deviceModels } from '../hardware/index.ts';
 import { defaultInstructionLimit } from '../run/machine-options.ts';
 import { parseStep, type Step, stepForms } from '../run/scenario/step.ts';
 import { defaultFlags, standardFlags } from '../verifier/core/options.ts';
@@ -61,6 +62,12 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
       new Option('--resources <set>', 'hardware resources of the plug-and-play device')
         .choices(['default', 'none'])
         .default('default'),
+    )
+    .addOption(
+      new Option(
+        '--device-model <name>',
+        'what stands behind the device: registers, interrupts and DMA of its own',
+      ).choices(deviceModels.map(({ name }) => name)),
     )
     .option('--hardware-id <id>', 'hardware ID of the device; repeatable, the most special first', collect(String), [])
     .option(
@@ -143,6 +150,7 @@ interface VerifyFlags {
   readonly json?: string;
   readonly seed: number;
   readonly resources: 'default' | 'none';
+  readonly deviceModel?: string;
   readonly hardwareId: readonly string[];
   readonly symbols: readonly string[];
   readonly downloadSymbols: boolean;

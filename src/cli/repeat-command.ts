@@ -7,6 +7,7 @@ export interface RunChoice {
   readonly companions: readonly string[];
   readonly seed: number;
   readonly resources: 'default' | 'none';
+  readonly deviceModel?: string | undefined;
   readonly hardwareIds: readonly string[];
   readonly flags: number;
   readonly steps: readonly string[];
@@ -25,6 +26,7 @@ export function repeatCommand(choice: RunChoice): string {
   if (choice.flags !== defaultFlags) words.push('--flags', `0x${choice.flags.toString(16)}`);
   if (choice.limit !== defaultInstructionLimit) words.push('--limit', String(choice.limit));
   if (choice.resources !== 'default') words.push('--resources', choice.resources);
+  if (choice.deviceModel !== undefined) words.push('--device-model', choice.deviceModel);
   for (const id of choice.hardwareIds) words.push('--hardware-id', id);
   for (const path of choice.symbols) words.push('--symbols', path);
   if (choice.downloadSymbols) words.push('--download-symbols');

@@ -24,6 +24,7 @@ export interface VerifyCommandOptions {
   readonly flags: number;
   readonly seed: number;
   readonly resources: 'default' | 'none';
+  readonly deviceModel?: string | undefined;
   readonly hardwareIds: readonly string[];
   readonly limit: number;
   /** Symbol paths. */
@@ -101,6 +102,7 @@ async function run(
       flags: options.flags,
       seed: options.seed,
       resources: options.resources,
+      deviceModel: options.deviceModel,
       ...(options.hardwareIds.length === 0 ? {} : { hardwareIds: options.hardwareIds }),
       instructionLimit: options.limit,
       readSource: (file) => sources.find(file),

@@ -1,4 +1,8 @@
 /** What a machine is made of. */
+import { PoolproofError } from '../base/errors.ts';
+import { modelProblem } from '../hardware/check-model.ts';
+import type { DeviceModel } from '../hardware/device-model.ts';
+import { deviceModels, findDeviceModel } from '../hardware/index.ts';
 import type { SymbolCandidate } from '../image/symbols/index.ts';
 import type { Step } from './scenario/step.ts';
 
@@ -31,9 +35,25 @@ export interface MachineOptions {
   readonly resources?: 'none' | 'default';
   /** Hardware IDs of the device, the most special first. */
   readonly hardwareIds?: readonly string[];
+  /** The hardware of the plug-and-play device, with resources and IDs of its own: one's own, or the name of one that is there. */
+  readonly deviceModel?: DeviceModel | string | undefined;
   /** Set when a first life showed that it is needed; see `Cpu.needsExactFlags`. */
   readonly flagsLiveAtExit?: boolean;
 }
 
 /** Minutes of a busy loop. */
 export const defaultInstructionLimit = 4e9;
+
+/** Throws PP5006 for a name that no model has, and for a model that can't be. */
+export function deviceModelOf({ deviceModel }: MachineOptions): DeviceModel | undefined {
+  if (deviceModel === undefined) return undefined;
+  const model = typeof deviceModel === 'string' ? findDeviceModel(deviceModel) : deviceModel;
+  if (model === undefined) {
+    const names = deviceModels.map(({ name }) => name).join(', ');
+    throw new PoolproofError('PP5006', `there is no device model '${String(deviceModel)}', only ${names}`);
+  }
+  const problem = modelProblem(model);
+  if (problem !== undefined)
+    throw new PoolproofError('PP5006', `the device model '${model.name}' can't be: ${problem}`);
+  return model;
+}

@@ -26,7 +26,7 @@ import { OutlivingResources } from '../verifier/outliving-resources/outliving-re
 import { PoolTracking } from '../verifier/pool-tracking/pool-tracking.ts';
 import { Life } from './life.ts';
 import { type LoadedDriver, mapDrivers, parseDrivers } from './loaded-driver.ts';
-import { defaultInstructionLimit, type MachineOptions } from './machine-options.ts';
+import { defaultInstructionLimit, deviceModelOf, type MachineOptions } from './machine-options.ts';
 import { buildReport } from './report/build.ts';
 import type { Report } from './report/report.ts';
 import { checkSteps } from './scenario/check-steps.ts';
@@ -89,6 +89,7 @@ export class Machine {
       flagsLiveAtExit: options.flagsLiveAtExit ?? false,
       device: {
         resources: options.resources ?? 'default',
+        model: deviceModelOf(options),
         ...(options.hardwareIds === undefined ? {} : { hardwareIds: options.hardwareIds }),
       },
     });
