@@ -4,7 +4,6 @@ import { tagText } from '../nt/declare/parameter-types.ts';
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import type { PoolCounters, TrackedAllocation } from '../verifier/pool-tracking/tracked-allocations.ts';
 import { symbolAt } from './addresses.ts';
-import { CallStackReader } from './call-stack.ts';
 import { CommandError } from './command.ts';
 import type { Session } from './session.ts';
 import type { Target } from './target.ts';
@@ -71,7 +70,6 @@ async function printDriver(session: Session, image: KernelImage, detail: DriverD
 
 async function printAllocations(session: Session, image: KernelImage): Promise<void> {
   const { target, host } = session;
-  const reader = new CallStackReader(target.nt, (one) => target.symbolsOf(one)?.source);
   let rows = 0;
   for (const allocation of target.poolTracking?.allocations.ofImage(image.index) ?? []) {
     if (rows === 0) {
@@ -81,17 +79,13 @@ async function printAllocations(session: Session, image: KernelImage): Promise<v
       session.print('      Address             Length      Tag   Caller Address    ');
       session.print('      ------------------  ----------  ----  ------------------');
     }
-    session.print(allocationRow(session, reader, allocation));
+    session.print(allocationRow(session, allocation));
     if (++rows % rowsPerSlice === 0) await host.breathe();
   }
 }
 
-function allocationRow(
-  session: Session,
-  reader: CallStackReader,
-  { va, bytes, tag, stack }: TrackedAllocation,
-): string {
-  const place = reader.driverPlace(stack);
+function allocationRow(session: Session, { va, bytes, tag, stack }: TrackedAllocation): string {
+  const place = session.stacks.driverPlace(stack);
   const caller = place?.address ?? stack[1] ?? stack[0];
   const symbol = caller === undefined ? undefined : symbolAt(session, caller);
   const row = `      ${hexVa(va)}  0x${hex8(bytes)}  ${tagText(tag)}  ${caller === undefined ? '' : hexVa(caller)}`;

@@ -1,6 +1,8 @@
 /** All commands. A new one is a file here and a line below. */
 import { CommandError, type DebuggerCommand } from '../command.ts';
 import { splitName } from '../command-line.ts';
+import { analyze } from './analyze.ts';
+import { bugcheck } from './bugcheck.ts';
 import { coreCommands } from './core.ts';
 import { dma } from './dma.ts';
 import { pool } from './pool.ts';
@@ -9,7 +11,17 @@ import { poolused } from './poolused.ts';
 import { poolval } from './poolval.ts';
 import { verifier } from './verifier.ts';
 
-export const commands: readonly DebuggerCommand[] = [...coreCommands, dma, pool, poolfind, poolused, poolval, verifier];
+export const commands: readonly DebuggerCommand[] = [
+  ...coreCommands,
+  analyze,
+  bugcheck,
+  dma,
+  pool,
+  poolfind,
+  poolused,
+  poolval,
+  verifier,
+];
 
 /** The command that is called so; names of letters also in capitals. */
 export function commandNamed(name: string): DebuggerCommand | undefined {

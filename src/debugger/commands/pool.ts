@@ -4,12 +4,12 @@ import type { PoolBlock } from '../../nt/ex/pool.ts';
 import { headerDamage, type PagePiece, poolPlaceAt } from '../../nt/ex/pool-pages.ts';
 import { chargedBytes, headerBytes } from '../../nt/ex/pool-sizes.ts';
 import { extensionAddress, symbolAt } from '../addresses.ts';
-import { CallStackReader } from '../call-stack.ts';
 import { CommandError, type DebuggerCommand } from '../command.ts';
 import { evaluate, evaluatePrefix } from '../expression.ts';
 import { readNumber } from '../memory.ts';
 import { largeLine, pieceLine, poolPageLine } from '../pool-lines.ts';
 import type { Session } from '../session.ts';
+import { moduleName } from '../symbols.ts';
 
 const ContentsFlag = 0x1n;
 const OnlyBlockFlag = 0x2n;
@@ -102,9 +102,8 @@ function printOwner(session: Session, block: PoolBlock | undefined): void {
     session.print('\t\tOwning component : Unknown (update pooltag.txt)');
     return;
   }
-  const reader = new CallStackReader(target.nt, (one) => target.symbolsOf(one)?.source);
-  const caller = reader.driverPlace(tracked.stack)?.address;
-  const name = (caller === undefined ? undefined : symbolAt(session, caller)) ?? image.name;
+  const caller = session.stacks.driverPlace(tracked.stack)?.address;
+  const name = (caller === undefined ? undefined : symbolAt(session, caller)) ?? moduleName(image);
   session.print(`\t\tPooltag ${tagText(tracked.tag)} : ${name}, Binary : ${image.fileName}`);
 }
 

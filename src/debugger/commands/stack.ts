@@ -1,5 +1,6 @@
 /** `k` and its forms: the call stack. */
 import { nullVa, type Va, vaAdd, vaFromU64 } from '../../base/va.ts';
+import type { UnwindContext } from '../../image/unwind/index.ts';
 import { processorContext } from '../../nt/rtl/guest-context.ts';
 import type { StackFrame } from '../../nt/rtl/stack-frames.ts';
 import { builtinAddress, quadword } from '../addresses.ts';
@@ -48,24 +49,26 @@ export const stackCommands: readonly DebuggerCommand[] = forms.map(
   }),
 );
 
-function framesFor(session: Session, text: string): readonly StackFrame[] {
-  const { nt } = session.target;
-  if (!text.startsWith('=')) {
-    const { value: count, rest } =
-      text === '' ? { value: BigInt(usualFrames), rest: '' } : evaluatePrefix(session, text);
-    if (rest !== '') throw new CommandError(`Extra character error in '${rest}'`);
-    return nt.exceptions.frames(limitOf(count));
-  }
-  const stack = evaluatePrefix(session, text.slice(1));
-  const code = evaluatePrefix(session, stack.rest);
-  const count = code.rest === '' ? BigInt(usualFrames) : evaluate(session, code.rest);
-  return nt.exceptions.frames(limitOf(count), processorContext(nt, code.value, vaFromU64(stack.value)));
+interface Wanted {
+  /** One more than is shown, if there is one: it has the return address of the last. */
+  readonly frames: readonly StackFrame[];
+  readonly count: number;
 }
 
-function limitOf(count: bigint): number {
-  if (count < 1n || count > BigInt(mostFrames))
+function framesFor(session: Session, text: string): Wanted {
+  const { nt } = session.target;
+  if (!text.startsWith('=')) return wanted(session, text, processorContext(nt));
+  const stack = evaluatePrefix(session, text.slice(1));
+  const code = evaluatePrefix(session, stack.rest);
+  return wanted(session, code.rest, processorContext(nt, code.value, vaFromU64(stack.value)));
+}
+
+function wanted(session: Session, countText: string, context: UnwindContext): Wanted {
+  const count = countText === '' ? BigInt(usualFrames) : evaluate(session, countText);
+  if (count < 1n || count > BigInt(mostFrames)) {
     throw new CommandError(`Invalid number of frames: ${count.toString(16)}`);
-  return Number(count);
+  }
+  return { frames: session.target.nt.exceptions.frames(Number(count) + 1, context), count: Number(count) };
 }
 
 const unknown = '--------`--------';
@@ -85,11 +88,11 @@ const columnsOf = (letters: string): Columns => ({
   hasSource: !/[cL]/.test(letters),
 });
 
-function show(session: Session, letters: string, frames: readonly StackFrame[]): void {
+function show(session: Session, letters: string, { frames, count: shown }: Wanted): void {
   const columns = columnsOf(letters);
   session.print(header(columns));
   let number = 0;
-  for (const [index, frame] of frames.entries()) {
+  for (const [index, frame] of frames.slice(0, shown).entries()) {
     for (const site of sitesOf(session, frame.rip, index)) {
       const count = (number++).toString(16).padStart(2, '0');
       const front = site.inlined ? inlineFront(columns) : frameFront(session, columns, frame, frames[index + 1]);
@@ -129,7 +132,7 @@ function sitesOf(session: Session, rip: Va, index: number): readonly Site[] {
 }
 
 /** The slots that a caller leaves for the first four arguments, above the return address. */
-function argumentsOf(session: Session, caller: StackFrame | undefined): readonly string[] {
+export function argumentsOf(session: Session, caller: StackFrame | undefined): readonly string[] {
   return [0, 8, 16, 24].map((offset) => {
     if (caller === undefined) return quadword(0n);
     const value = readNumber(session.target.nt, vaAdd(caller.rsp, offset), 8);

@@ -21,6 +21,11 @@ function isProcess(nt: Nt, process: Va): boolean {
   return nt.objects.get(process)?.type === 'Process';
 }
 
+/** The first letters of the name of a process's program, as the EPROCESS has them. */
+export function processName(nt: Nt, process: Va): string {
+  return (pathOfProcess(nt, process) ?? 'System').replace(/.*\\/, '').slice(0, letters);
+}
+
 export const psProcessNames = ntExports('ntoskrnl.exe', {
   /** One block: the UNICODE_STRING and behind it what it names. The driver frees it with ExFreePool. */
   SeLocateProcessImageName: ntRoutine({
@@ -52,7 +57,7 @@ export const psProcessNames = ntExports('ntoskrnl.exe', {
     returns: 'PVOID',
     body: (nt, { Process }) => {
       if (!isProcess(nt, Process)) return unsupported('the image name of an address that is no process');
-      const name = (pathOfProcess(nt, Process) ?? 'System').replace(/.*\\/, '').slice(0, letters);
+      const name = processName(nt, Process);
       const at = vaAdd(Process, imageFileNameAt);
       nt.memory.writeBytes(at, new TextEncoder().encode(name.padEnd(letters, '\0')));
       return at;
