@@ -73,7 +73,7 @@ export function dmaMemory(
   first = 1,
 ): DmaMemory {
   const { memory, pool, addressSpace } = kernel.nt;
-  const start = memory.allocateContiguousFrames(order.length);
+  const start = memory.allocateContiguousFrames(order.reduce((last, frame) => Math.max(last, frame), 0) + 1);
   if (start === undefined) throw new Error('no memory');
   const va = addressSpace.reserve(AddressMap.systemPtes, order.length + 1);
   if (va === undefined) throw new Error('no addresses');
@@ -83,10 +83,9 @@ export function dmaMemory(
     memory.mapPage(vaAdd(va, index * 0x1000), start + frame, Access.Read | Access.Write);
     writePfn(memory, mdl, index, addressSpace.frames.pfnOf(start + frame));
   }
-  memory.writeBytes(
-    vaAdd(va, offset),
-    Uint8Array.from({ length: bytes }, (_, index) => first + index),
-  );
+  const contents = new Uint8Array(bytes);
+  for (let index = 0; index < bytes; index++) contents[index] = first + index;
+  memory.writeBytes(vaAdd(va, offset), contents);
   const pages = order.map((frame) => addressSpace.frames.pfnOf(start + frame) * 0x1000);
   return { mdl, va: vaAdd(va, offset), pages };
 }

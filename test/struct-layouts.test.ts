@@ -28,6 +28,10 @@ const notInHeaders: Readonly<Record<string, string>> = {
   _IO_WORKITEM: "the I/O manager's own",
   _KTRAP_FRAME: 'from the public symbols of the kernel',
   _POOL_HEADER: 'from the public symbols of the kernel',
+  'DEVICE_DESCRIPTION, version 3': 'newer than the headers; from the public symbols of the kernel',
+  DMA_ADAPTER_INFO: 'newer than the headers; from the public symbols of the kernel',
+  DMA_TRANSFER_CONTEXT: 'newer than the headers; from the public symbols of the kernel',
+  DMA_TRANSFER_INFO: 'newer than the headers; from the public symbols of the kernel',
 };
 
 /** Structures of winnt.h that the kernel's headers lack. */
