@@ -1,6 +1,6 @@
 /** How addresses are written, and what they are called. */
 import { formatVa, type Va, vaToU64 } from '../base/va.ts';
-import type { SymbolTable } from './symbols.ts';
+import { moduleName, type SymbolTable } from './symbols.ts';
 
 /** ``fffff805`12340000``: built-in commands. */
 export function builtinAddress(va: Va): string {
@@ -30,12 +30,12 @@ export function symbolAt(session: { readonly symbols: SymbolTable }, va: Va): st
     return target === undefined ? importName : `${target.module === 'hal.dll' ? 'hal' : 'nt'}!${target.name}`;
   }
   const code = session.symbols.functionAt(va);
-  if (code !== undefined) return withOffset(`${code.image.name}!${code.name}`, va - code.va);
+  if (code !== undefined) return withOffset(`${moduleName(code.image)}!${code.name}`, va - code.va);
   const near = session.symbols.around(va);
   if (near === undefined) return undefined;
   const { image, below } = near;
-  if (below === undefined) return withOffset(image.name, va - image.base);
-  return withOffset(`${image.name}!${below.name}`, va - below.va);
+  if (below === undefined) return withOffset(moduleName(image), va - image.base);
+  return withOffset(`${moduleName(image)}!${below.name}`, va - below.va);
 }
 
 function withOffset(name: string, offset: number): string {

@@ -5,6 +5,7 @@ import { splitName } from './command-line.ts';
 import { commands } from './commands/index.ts';
 import { registerNames } from './registers.ts';
 import type { Session } from './session.ts';
+import { moduleName } from './symbols.ts';
 
 export interface Completion {
   /** Where in the line the word begins that the candidates replace. */
@@ -39,10 +40,7 @@ function candidatesOf(session: Session, kind: ArgumentKind, word: string): reado
     case 'command':
       return namesLike(word);
     case 'image':
-      return startingWith(
-        session.symbols.modules().map((image) => image.name),
-        word,
-      );
+      return startingWith(session.symbols.modules().map(moduleName), word);
     case 'register':
       return startingWith(registerNames, word);
     case 'address':
@@ -64,12 +62,12 @@ function symbolsLike(session: Session, word: string): readonly string[] {
     const names = image === undefined ? [] : session.symbols.of(image).map(({ name }) => name);
     return startingWith(names, word.slice(mark + 1)).map((name) => `${word.slice(0, mark)}!${name}`);
   }
-  if (word === '') return modules.map(({ name }) => `${name}!`);
+  if (word === '') return modules.map((image) => `${moduleName(image)}!`);
   const own = modules.filter(({ isDriver }) => isDriver).flatMap((image) => session.symbols.of(image));
   const names = own.map(({ name }) => name);
   return [
     ...startingWith(
-      modules.map(({ name }) => `${name}!`),
+      modules.map((image) => `${moduleName(image)}!`),
       word,
     ),
     ...startingWith(names, word),

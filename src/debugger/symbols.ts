@@ -28,6 +28,11 @@ export interface SymbolNeighbours {
   readonly above: ModuleSymbol | undefined;
 }
 
+/** A module's name as it can be typed: the debugger makes `my_driver` of `my-driver`. */
+export function moduleName({ name }: { readonly name: string }): string {
+  return name.replace(/[^\w$.~]/g, '_');
+}
+
 /** What drivers call all routines of a kernel module by. */
 const kernelFiles: Readonly<Record<string, string>> = { nt: 'ntoskrnl.exe', hal: 'hal.dll' };
 
@@ -51,7 +56,7 @@ export class SymbolTable {
     let symbols = this.known.get(image.index);
     if (symbols === undefined) {
       const named = image.isDriver ? (this.target.symbolsOf(image)?.source.symbols() ?? []) : this.kernelSymbols(image);
-      symbols = named
+      symbols = [...importSlots(image), ...named.filter(({ name }) => !name.startsWith('__imp_'))]
         .map(({ name, rva, kind, sizeBytes }) => ({ image, name, va: vaAdd(image.base, rva), kind, sizeBytes }))
         .sort((a, b) => a.va - b.va);
       this.known.set(image.index, symbols);
@@ -68,7 +73,7 @@ export class SymbolTable {
     if (mark >= 0) {
       const module = text.slice(0, mark).toLowerCase();
       const name = text.slice(mark + 1);
-      const images = this.modules().filter((image) => module === '' || image.name.toLowerCase() === module);
+      const images = this.modules().filter((image) => module === '' || isCalled(image, module));
       return this.findIn(images, name);
     }
     return this.findIn(this.modules(), text) ?? this.module(text)?.base;
@@ -77,12 +82,13 @@ export class SymbolTable {
   /** The loaded image of that name, without regard to case; `ntoskrnl` is nt. */
   module(name: string): KernelImage | undefined {
     const wanted = name.toLowerCase();
-    return this.modules().find(
-      (image) => image.name.toLowerCase() === wanted || image.fileName.toLowerCase() === wanted,
-    );
+    return this.modules().find((image) => isCalled(image, wanted) || image.fileName.toLowerCase() === wanted);
   }
 
-  /** Undefined outside of all images, also those that are gone, and in import thunks. */
+  /**
+   * Undefined outside of all images, also those that are gone, and in import thunks. What stands in another section is
+   * no neighbour: code has nothing to do with the constants behind it.
+   */
   around(va: Va): SymbolNeighbours | undefined {
     const image = this.target.nt.images.containingEver(va);
     if (image === undefined) return undefined;
@@ -97,7 +103,14 @@ export class SymbolTable {
     // Of several names for one address the first counts.
     let below = low - 1;
     while (below > 0 && symbols[below - 1]?.va === symbols[below]?.va) below--;
-    return { image, below: symbols[below], above: symbols[low] };
+    const section = sectionOf(image, va);
+    const isNear = (symbol: ModuleSymbol | undefined): boolean =>
+      symbol !== undefined && sectionOf(image, symbol.va) === section;
+    return {
+      image,
+      below: isNear(symbols[below]) ? symbols[below] : undefined,
+      above: isNear(symbols[low]) ? symbols[low] : undefined,
+    };
   }
 
   /** All names of exactly this address. */
@@ -151,4 +164,22 @@ export class SymbolTable {
     }
     return symbols;
   }
+}
+
+/** Index of the section around an address; images without a file are taken as one. */
+function sectionOf(image: KernelImage, va: Va): number {
+  const rva = va - image.base;
+  return image.pe?.sections.findIndex((one) => rva >= one.rva && rva < one.rva + one.virtualSize) ?? 0;
+}
+
+function isCalled(image: KernelImage, lowerCaseName: string): boolean {
+  return image.name.toLowerCase() === lowerCaseName || moduleName(image).toLowerCase() === lowerCaseName;
+}
+
+/** Slots of the import tables, which symbol files call `__imp_X` and the debugger `_imp_X`. */
+function importSlots(image: KernelImage): readonly NamedAddress[] {
+  const imports = image.pe?.imports.flatMap((module) => module.imports) ?? [];
+  return imports.flatMap(({ name, iatRva }) =>
+    name === undefined ? [] : [{ name: `_imp_${name}`, rva: iatRva, kind: 'data', sizeBytes: 8 }],
+  );
 }

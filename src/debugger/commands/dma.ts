@@ -16,6 +16,7 @@ import { extensionAddress } from '../addresses.ts';
 import { CommandError, type DebuggerCommand } from '../command.ts';
 import { evaluatePrefix } from '../expression.ts';
 import type { Session } from '../session.ts';
+import { moduleName } from '../symbols.ts';
 
 const Flag = {
   generic: 0x1,
@@ -120,9 +121,11 @@ function ownerAddress(session: Session, { stack }: DmaAdapter): Va {
 /** `toaster!ToasterStartDevice`, of a return address. */
 function functionName(session: Session, address: Va): string {
   const code = session.symbols.functionAt(vaAdd(address, -1));
-  if (code !== undefined) return `${code.image.name}!${code.name}`;
+  if (code !== undefined) return `${moduleName(code.image)}!${code.name}`;
   const image = session.target.nt.images.containingEver(address);
-  return image === undefined ? extensionAddress(address) : `${image.name}+0x${(address - image.base).toString(16)}`;
+  return image === undefined
+    ? extensionAddress(address)
+    : `${moduleName(image)}+0x${(address - image.base).toString(16)}`;
 }
 
 const count = (value: number): string => value.toString(16).padStart(8, '0');

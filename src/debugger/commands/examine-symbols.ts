@@ -1,7 +1,7 @@
 import { builtinAddress } from '../addresses.ts';
 import { CommandError, type DebuggerCommand } from '../command.ts';
 import type { Session } from '../session.ts';
-import type { ModuleSymbol } from '../symbols.ts';
+import { type ModuleSymbol, moduleName } from '../symbols.ts';
 import { matches } from '../wildcards.ts';
 
 /** `x` */
@@ -43,14 +43,16 @@ function select(session: Session, pattern: string): ModuleSymbol[] {
   const mark = pattern.indexOf('!');
   const modulePattern = mark < 0 ? '*' : pattern.slice(0, mark);
   const namePattern = pattern.slice(mark + 1);
-  const images = session.symbols.modules().filter(({ name }) => matches(modulePattern, name));
+  const images = session.symbols
+    .modules()
+    .filter((image) => matches(modulePattern, image.name) || matches(modulePattern, moduleName(image)));
   if (images.length === 0) throw new CommandError(`Couldn't resolve 'x ${pattern}'`);
   return images.flatMap((image) => session.symbols.of(image).filter(({ name }) => matches(namePattern, name)));
 }
 
 function lineFor(session: Session, symbol: ModuleSymbol, options: ReadonlySet<string>): string {
   const { image, kind, va, sizeBytes } = symbol;
-  const name = `${image.name}!${symbol.name}`;
+  const name = `${moduleName(image)}!${symbol.name}`;
   const address = builtinAddress(va);
   if (options.has('0')) return address;
   if (options.has('1')) return name;

@@ -5,6 +5,7 @@ import { CommandError, type DebuggerCommand } from '../command.ts';
 import { takeWord } from '../command-line.ts';
 import { evaluate } from '../expression.ts';
 import type { Session } from '../session.ts';
+import { moduleName } from '../symbols.ts';
 import { utcText } from '../time-text.ts';
 import { matches } from '../wildcards.ts';
 
@@ -30,7 +31,7 @@ export const listModules: DebuggerCommand = {
     const images = all.filter(({ isLoaded }) => isLoaded).sort((a, b) => a.base - b.base);
     if (letters.includes('s')) images.sort((a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1));
     if (letters.includes('1')) {
-      for (const { name } of images) session.print(name);
+      for (const image of images) session.print(moduleName(image));
       return;
     }
     session.print('start             end                 module name');
@@ -64,8 +65,7 @@ function parse(session: Session, text: string): Wanted {
     }
     const pattern = takeWord(rest);
     rest = pattern.rest;
-    isWanted = ({ name, isLoaded, fileName }) =>
-      matches(pattern.word, isLoaded ? name : fileName.replace(/\.[^.]*$/, ''));
+    isWanted = (image) => matches(pattern.word, image.name) || matches(pattern.word, moduleName(image));
   }
   return { letters, isWanted };
 }
@@ -76,7 +76,7 @@ function span(base: KernelImage['base'], sizeBytes: number): string {
 
 function moduleLine(session: Session, image: KernelImage): string {
   const [status, file] = symbolStatus(session, image);
-  return `${span(image.base, image.sizeBytes)}   ${image.name.padEnd(10)} ${`(${status})`.padEnd(22)} ${file}`;
+  return `${span(image.base, image.sizeBytes)}   ${moduleName(image).padEnd(10)} ${`(${status})`.padEnd(22)} ${file}`;
 }
 
 /** What the debugger calls the kind of symbols, and the file that they come from. */

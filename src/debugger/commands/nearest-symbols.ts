@@ -4,6 +4,7 @@ import type { DebuggerCommand } from '../command.ts';
 import { evaluatePrefix } from '../expression.ts';
 import type { Session } from '../session.ts';
 import type { Site } from '../site.ts';
+import { moduleName } from '../symbols.ts';
 
 /** Bytes in front of an address in which its line's beginning is looked for. */
 const lineSearchBytes = 0x400;
@@ -23,12 +24,12 @@ export const nearestSymbols: DebuggerCommand = {
     if (near?.below === undefined && near?.above === undefined) return;
     const { below, above, image } = near;
     const left = below === undefined ? '' : `(${builtinAddress(below.va)})   ${symbolAt(session, va) ?? ''}`;
-    const right = above === undefined ? '' : `(${builtinAddress(above.va)})   ${image.name}!${above.name}`;
+    const right = above === undefined ? '' : `(${builtinAddress(above.va)})   ${moduleName(image)}!${above.name}`;
     session.print(`${left}   |  ${right}`.trimEnd());
     const exact = session.symbols.exactly(va);
     if (exact.length === 0) return;
     session.print('Exact matches:');
-    for (const symbol of exact) session.print(`    ${image.name}!${symbol.name}`);
+    for (const symbol of exact) session.print(`    ${moduleName(image)}!${symbol.name}`);
   },
 };
 

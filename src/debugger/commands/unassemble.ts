@@ -125,7 +125,21 @@ function functionCode(session: Session, va: Va): readonly CodeAt[] {
     }
   }
   if (code.length === 0) throw new CommandError('No code found, aborting');
-  return code;
+  return withoutTables(code);
+}
+
+/**
+ * Compilers put tables of jumps behind a function's code, where they look like instructions: what follows the last jump
+ * or return, is jumped to by nothing and can't all be decoded is none.
+ */
+function withoutTables(code: readonly CodeAt[]): readonly CodeAt[] {
+  const targets = code.flatMap(({ instruction }) => instruction?.target ?? []);
+  const lastTarget = code.findLastIndex(({ va }) => targets.includes(va));
+  const firstUndecoded = code.findIndex(({ instruction }, index) => index > lastTarget && instruction === undefined);
+  if (firstUndecoded < 0) return code;
+  const tail = code.slice(lastTarget + 1, firstUndecoded);
+  const end = tail.findIndex(({ instruction }) => instruction?.flow === 'jump' || instruction?.flow === 'end');
+  return end < 0 ? code : code.slice(0, lastTarget + 1 + end + 1);
 }
 
 function showBlocks(session: Session, code: readonly CodeAt[]): void {
