@@ -73,6 +73,12 @@ export class PdbModuleCode {
     return this.#lines;
   }
 
+  /** The part of a procedure that starts last at or before the address. */
+  before(rva: number): CodeChunk | undefined {
+    this.#chunks ??= new RangeIndex(this.symbols.chunks);
+    return this.#chunks.before(rva);
+  }
+
   /** The physical function comes last; empty if no procedure covers the address. */
   framesAt(rva: number): readonly SymbolFrame[] {
     this.#chunks ??= new RangeIndex(this.symbols.chunks);

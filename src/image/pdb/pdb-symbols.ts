@@ -58,7 +58,10 @@ class PdbSymbols implements SymbolSource {
       const thunk = code.trampolines.at(rva);
       if (thunk !== undefined) return [frame(this.#thunkName(thunk.rva, thunk.targetRva), thunk.rva)];
     }
-    return this.#publicFrame(rva, contribution?.rva ?? 0);
+    // Behind a procedure of the module no public in front of it counts: a jump table, what fills up.
+    const lowest = contribution?.rva ?? 0;
+    const before = code?.before(rva);
+    return this.#publicFrame(rva, Math.max(lowest, before?.rva ?? 0));
   }
 
   find(name: string): NamedAddress | undefined {

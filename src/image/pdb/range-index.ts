@@ -31,6 +31,11 @@ export class RangeIndex<T extends RvaRange> {
     }
     return found;
   }
+
+  /** The range that starts last at or before the address, whether it covers it or not. */
+  before(rva: number): T | undefined {
+    return this.#ranges[lastAtOrBefore(this.#ranges, rva)];
+  }
 }
 
 /** Index of the last element with `rva` at or before the address, -1 if none; elements ascend by RVA. */

@@ -29,7 +29,17 @@ export class LayeredSymbols implements SymbolSource {
     if (frames.length > 0) return frames;
     const lower = this.#lower.framesAt(rva);
     const source = lower.length === 1 ? this.#guard(() => this.#upper.lineAt?.(rva), undefined) : undefined;
-    return source === undefined ? lower : lower.map((frame) => ({ ...frame, source }));
+    return lower.map((frame) => ({
+      ...frame,
+      function: this.#nameOf(frame),
+      ...(source !== undefined && { source }),
+    }));
+  }
+
+  /** The better source's name for a function that the other one found: code of it that only unwind data tells of. */
+  #nameOf({ function: name, functionRva }: SymbolFrame): string {
+    const known = this.#guard(() => this.#upper.framesAt(functionRva), []).at(-1);
+    return known?.functionRva === functionRva ? known.function : name;
   }
 
   find(name: string): NamedAddress | undefined {
