@@ -13,6 +13,7 @@ import type { Routine } from '../src/nt/declare/nt-routine.ts';
 import type { Outcome } from '../src/nt/declare/outcome.ts';
 import { NtEventSource } from '../src/nt/events.ts';
 import { Pool } from '../src/nt/ex/pool.ts';
+import { DebugControl } from '../src/nt/kd/debug-control.ts';
 import { AddressSpace } from '../src/nt/mm/address-space.ts';
 import type { Nt } from '../src/nt/nt.ts';
 import { PoolQuota } from '../src/nt/ps/pool-quota.ts';
@@ -47,6 +48,7 @@ export class GuestFixture {
     parts.random = new Random(stores.cell('random', seed));
     parts.addressSpace = new AddressSpace(parts as unknown as Nt);
     parts.pool = new Pool(parts as unknown as Nt);
+    parts.debugControl = new DebugControl(parts as unknown as Nt);
     // Everything runs in one process, which is charged.
     const process = AddressMap.kernelHeap.start;
     Object.assign(parts, { scheduler: { currentThread: { process } }, processor: { requesterProcess: process } });

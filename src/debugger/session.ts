@@ -6,6 +6,7 @@ import { CommandError, type DebuggerCommand } from './command.ts';
 import { firstCommand } from './command-line.ts';
 import { commandNamed, commands, findCommand } from './commands/index.ts';
 import { type Completion, complete } from './completion.ts';
+import { Execution } from './execution.ts';
 import type { ExpressionScope } from './expression.ts';
 import { machineScope } from './scope.ts';
 import { SymbolTable } from './symbols.ts';
@@ -27,6 +28,8 @@ export class Session {
   readonly host: SessionHost;
   readonly symbols: SymbolTable;
   readonly stacks: CallStackReader;
+  /** Breakpoints, and running on. */
+  readonly execution: Execution;
   /** What names in expressions mean. */
   readonly scope: ExpressionScope;
   /** The user's own pseudo-registers, `$t0` to `$t19`. */
@@ -47,6 +50,7 @@ export class Session {
     this.symbols = new SymbolTable(target);
     this.stacks = new CallStackReader(target.nt, (image) => target.symbolsOf(image)?.source);
     this.scope = machineScope(this);
+    this.execution = new Execution(this);
   }
 
   /** The processor's number stands in front, as on machines with several. */
@@ -61,6 +65,11 @@ export class Session {
 
   commandNamed(name: string): DebuggerCommand | undefined {
     return commandNamed(name);
+  }
+
+  /** Stops a run as soon as it can. Does nothing if there is none. */
+  breakIn(): void {
+    this.execution.breakIn();
   }
 
   /** One line of output. Control characters, which can only come from a driver, are made visible; tabs stay. */
