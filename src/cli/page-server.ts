@@ -63,9 +63,12 @@ const offeredList = 'offered/drivers.json';
 
 /** Listens. Rejects with the system's error if it can't. */
 export function servePage(options: PageServerOptions): Promise<PageServer> {
-  const app = pageApplication(options);
+  // Known when it listens; a request's own idea of it comes from whoever made the request.
+  let ownPort = options.port;
+  const app = pageApplication(options, () => ownPort);
   return new Promise((resolve, reject) => {
     const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: options.port }, ({ port }: AddressInfo) => {
+      ownPort = port;
       resolve({ url: `http://127.0.0.1:${port}/${options.token}/`, port, close: () => closed(server as Server) });
     });
     server.on('error', reject);
@@ -79,12 +82,12 @@ function closed(server: Server): Promise<void> {
   });
 }
 
-function pageApplication({ folder, token, offered }: PageServerOptions): Hono {
+function pageApplication({ folder, token, offered }: PageServerOptions, port: () => number): Hono {
   const files = new Map(filesBelow(folder).map((path) => [relative(folder, path).split(sep).join('/'), path]));
   const app = new Hono();
   app.use(async (context, next) => {
     for (const [name, value] of Object.entries(headers)) context.header(name, value);
-    const refusal = refusalOf(context, token);
+    const refusal = refusalOf(context, token, port());
     if (refusal !== undefined) return context.text(`${refusal}\n`, 403);
     if (!['GET', 'HEAD'].includes(context.req.method))
       return context.text('Only GET and HEAD.\n', 405, { Allow: 'GET, HEAD' });
@@ -112,7 +115,9 @@ function pageApplication({ folder, token, offered }: PageServerOptions): Hono {
     const name = context.req.path.slice(token.length + 2) || 'index.html';
     const path = files.get(name);
     if (path === undefined) return context.notFound();
-    if (name === 'index.html') return context.html(withOffer(readFileSync(path, 'utf8')));
+    if (name === 'index.html') {
+      return context.body(withOffer(readFileSync(path, 'utf8')), 200, { 'Content-Type': types['.html'] as string });
+    }
     return bytes(context, readFileSync(path), types[extname(name)] ?? binary);
   });
   app.notFound((context) => context.text('Not here.\n', 404));
@@ -125,10 +130,9 @@ function bytes(context: Context, body: Uint8Array, type: string): Response {
 }
 
 /** Why a request is not answered: a page elsewhere may send any, but not with these. */
-function refusalOf({ req }: Context, token: string): string | undefined {
-  const { port } = new URL(req.url);
+function refusalOf({ req }: Context, token: string, port: number): string | undefined {
   // A name that leads here (DNS rebinding) is not ours.
-  const hosts = ['127.0.0.1', 'localhost'].map((name) => (port === '' ? name : `${name}:${port}`));
+  const hosts = ['127.0.0.1', 'localhost'].map((name) => (port === 80 ? name : `${name}:${port}`));
   const host = req.header('host');
   if (host === undefined || !hosts.includes(host)) return 'This host is not served here.';
   const origin = req.header('origin');

@@ -13,6 +13,8 @@ const patienceMs = 5000;
 const mostPrinted = 400_000;
 /** Whether the user turned to a page since the machine was made: then no other one comes to the front by itself. */
 let hasTurned = false;
+/** Where the user was before the last page that came by itself. */
+let pageBefore: PageName = 'drivers';
 
 // ---- pages
 
@@ -22,7 +24,9 @@ export function show(page: PageName): void {
 }
 
 function bringUp(page: PageName): void {
-  if (!hasTurned) state.page.value = page;
+  if (hasTurned) return;
+  pageBefore = state.page.value;
+  state.page.value = page;
 }
 
 // ---- choosing drivers
@@ -233,7 +237,11 @@ function take(answer: Exclude<Answer, { kind: 'ready' }>): void {
       return;
     case 'failed':
       state.problem.value = answer;
-      if (state.activity.value === 'loading' || answer.run === -1) state.activity.value = 'none';
+      if (state.activity.value === 'loading' || answer.run === -1) {
+        state.activity.value = 'none';
+        // What was wrong with the drivers or steps is mended there.
+        bringUp(pageBefore);
+      }
       state.isBusyDebugging.value = false;
       return;
   }

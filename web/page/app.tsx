@@ -30,7 +30,9 @@ export function App(): JSX.Element {
         <h1>Driver Verifier Manager</h1>
         <p>Runs in this browser. Nothing is uploaded.</p>
       </header>
-      <Tabs />
+      <nav aria-label="Driver Verifier Manager">
+        <Tabs />
+      </nav>
       <main>
         <RunBar />
         <Problem />

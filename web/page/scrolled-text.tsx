@@ -10,7 +10,7 @@ interface Properties {
 export function ScrolledText({ label, class: name = '', children }: Properties): JSX.Element {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is scrolled from the keyboard too
-    <pre role="region" tabIndex={0} aria-label={label} class={name}>
+    <pre role="group" tabIndex={0} aria-label={label} class={name}>
       {children}
     </pre>
   );

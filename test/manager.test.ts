@@ -1,0 +1,335 @@
+/**
+ * Driver Verifier Manager, the page, in Chromium: from a static host and from `poolproof manager`. Without Chromium
+ * (`chromium` of the system's packages, or CHROMIUM=/path) the tests are skipped.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { servePage } from '../src/cli/page-server.ts';
+import { repository } from './end-to-end.ts';
+import {
+  type BuiltPage,
+  buildPage,
+  counter,
+  debuggerSays,
+  drop,
+  executablePath,
+  launchBrowser,
+  openTab,
+  type StaticHost,
+  serveStatically,
+  showPage,
+  verdictOf,
+} from './manager-page.ts';
+
+const pageNames = ['Select drivers', 'Settings', 'Counters', 'Allocations', 'Result', 'Kernel debugger'];
+const bytesOf = (path: string): Uint8Array => new Uint8Array(readFileSync(join(repository, path)));
+const axe = readFileSync(join(repository, 'node_modules/axe-core/axe.min.js'), 'utf8');
+
+describe.skipIf(executablePath === undefined)('Driver Verifier Manager in Chromium', () => {
+  let built: BuiltPage;
+  let host: StaticHost;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    built = buildPage();
+    host = await serveStatically(join(built.folder, 'manager'));
+    browser = await launchBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    host?.close();
+    built?.remove();
+  });
+
+  /** Of a leaky-inventory that has run. */
+  async function expectInventory(page: Page): Promise<void> {
+    expect(await verdictOf(page)).toBe('VIOLATION');
+    const result = page.getByRole('tabpanel');
+    expect(await result.textContent()).toContain('Stop code: DRIVER_VERIFIER_DETECTED_VIOLATION (0xC4)');
+    expect(await result.textContent()).toContain('Arg4: 0000000000000008, allocations that are left');
+    const leaks = await result.locator('.leak').allTextContents();
+    expect(leaks).toHaveLength(2);
+    expect(leaks[0]).toMatch(/leaky-inventory\.c @ 95\].*InvE.*Bytes384.*Count4.*NonPagedPoolNx/s);
+    expect(leaks[1]).toMatch(/leaky-inventory\.c @ 100\].*InvL.*Bytes102.*Count4.*PagedPool/s);
+    expect(leaks[0]).toMatch(/> +95 +entry = ExAllocatePoolWithTag/);
+
+    await showPage(page, 'Counters');
+    expect(await counter(page, 'Pool Allocations Succeeded')).toEqual([27]);
+    expect(await counter(page, 'Current Number of Allocations')).toEqual([4, 4]);
+    expect(await counter(page, 'Current Bytes Allocated')).toEqual([102, 384]);
+    expect(await counter(page, 'Peak Number of Allocations')).toEqual([13, 14]);
+    expect(await page.getByRole('tabpanel').textContent()).toMatch(/leaky-inventory\.sysUnloaded/);
+    const chart = page.locator('.chart [role=img]');
+    expect(Number(await chart.getAttribute('data-points'))).toBeGreaterThan(20);
+    expect(await chart.getAttribute('aria-label')).toMatch(/^486 bytes in 8 allocations after .*at most 1656 bytes$/);
+
+    await showPage(page, 'Allocations');
+    const rows = page.locator('.grid .rows [role=row]');
+    await rows.nth(7).waitFor();
+    expect(await rows.count()).toBe(8);
+    await page.getByText('InventoryAllocateEntry, leaky-inventory.c:95').first().click();
+    const detail = page.locator('.detail');
+    await detail.getByText('DriverEntry+').waitFor();
+    expect(await detail.textContent()).toMatch(
+      /InvE.*96 bytes of NonPagedPoolNx.*DriverEntry.*nt!ExAllocatePoolWithTag/s,
+    );
+
+    const listed = await debuggerSays(page, '!verifier 3');
+    expect(listed).toContain('Current Pool Allocations: ( 0x00000004 / 0x00000004 )');
+    expect(listed.match(/InvE/g)).toHaveLength(4);
+    expect(listed.match(/InvL/g)).toHaveLength(4);
+  }
+
+  it('runs the sample that its address names, within four seconds, and shows what leaked', async () => {
+    const began = performance.now();
+    const { page, troubles } = await openTab(browser, `${host.url}?sample=leaky-inventory`);
+    expect(await verdictOf(page)).toBe('VIOLATION');
+    expect(performance.now() - began).toBeLessThan(4000);
+    await expectInventory(page);
+    expect(troubles).toEqual([]);
+    await page.context().close();
+  });
+
+  it('asks for a sample only when it is chosen', async () => {
+    host.asked.length = 0;
+    const { page, troubles } = await openTab(browser, host.url);
+    await page.getByRole('button', { name: 'leaky-channel' }).waitFor();
+    expect(host.asked.filter((path) => path.includes('/drivers/'))).toEqual([]);
+    await page.getByRole('button', { name: 'leaky-channel' }).click();
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    expect(await verdictOf(page)).toBe('VIOLATION');
+    expect(host.asked.filter((path) => path.includes('/drivers/')).sort()).toEqual(
+      ['c', 'pdb', 'sys'].map((end) => `/drivers/leaky-channel/leaky-channel.${end}`),
+    );
+    expect(await page.locator('.leak').first().textContent()).toMatch(/leaky-channel\.c @ \d+\]/);
+    expect(troubles).toEqual([]);
+    await page.context().close();
+  });
+
+  it('takes a driver that is dropped with its symbols, and steps of the user', async () => {
+    const { page, troubles } = await openTab(browser, host.url);
+    await drop(page, [
+      { name: 'leaky-channel.sys', bytes: bytesOf('drivers/leaky-channel/leaky-channel.sys') },
+      { name: 'leaky-channel.pdb', bytes: bytesOf('drivers/leaky-channel/leaky-channel.pdb') },
+      { name: 'leaky-channel.c', bytes: bytesOf('drivers/leaky-channel/leaky-channel.c') },
+    ]);
+    await page.getByRole('rowheader', { name: 'leaky-channel.sys' }).waitFor();
+    expect(await page.getByText('1 symbol file, 1 source file').count()).toBe(1);
+    await showPage(page, 'Settings');
+    await page.getByRole('radio', { name: /^Steps of my own/ }).check();
+    await page
+      .getByRole('textbox', { name: 'Steps' })
+      .fill('open \\\\.\\LeakyChannel\nioctl 0x2220C0 in=00010000\nioctl 0x2220C5 in=00 out=32\nclose\n');
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    expect(await verdictOf(page)).toBe('VIOLATION');
+    const leaks = await page.locator('.leak').allTextContents();
+    expect(leaks).toHaveLength(1);
+    expect(leaks[0]).toMatch(/leaky-channel\.c @ \d+\].*ChRg/s);
+    expect(leaks[0]).toMatch(/>\s+\d+\s+.*Allocate/);
+    expect(troubles).toEqual([]);
+    await page.context().close();
+  });
+
+  it('says what is no step, and what is no driver', async () => {
+    const { page, troubles } = await openTab(browser, host.url);
+    await drop(page, [{ name: 'broken.sys', bytes: new Uint8Array(100) }]);
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.getByRole('alert').getByText('broken.sys').waitFor();
+    // Back where it can be mended.
+    await page.getByRole('button', { name: 'Remove broken.sys' }).click();
+    await page.getByRole('button', { name: 'leaky-inventory' }).click();
+    await showPage(page, 'Settings');
+    await page.getByRole('radio', { name: /^Steps of my own/ }).check();
+    await page.getByRole('textbox', { name: 'Steps' }).fill('jump');
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.getByRole('alert').getByText('jump').waitFor();
+    expect(troubles).toEqual([]);
+    await page.context().close();
+  });
+
+  it('is paused, held back, and goes on by calls of the kernel and by steps, to the same end', async () => {
+    const { page, troubles } = await openTab(browser, host.url);
+    await page.getByRole('button', { name: 'leaky-inventory' }).click();
+    await page.getByRole('button', { name: 'Next kernel call' }).click();
+    await page.getByText('Paused').waitFor();
+    const calls = async (): Promise<number> => (await counter(page, 'Pool Allocations Attempted'))[0] ?? -1;
+    for (let call = 0; call < 40 && (await calls()) < 3; call++) {
+      await page.getByRole('button', { name: 'Next kernel call' }).click();
+      await page.waitForTimeout(30);
+    }
+    expect(await calls()).toBe(3);
+
+    await page.getByLabel('Pace').selectOption('30');
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByText('Running').waitFor();
+    await page.waitForTimeout(400);
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await page.getByText('Paused').waitFor();
+    const paused = await calls();
+    expect(paused).toBeGreaterThan(3);
+    expect(paused).toBeLessThan(27);
+    await page.waitForTimeout(300);
+    expect(await calls()).toBe(paused);
+
+    await page.getByRole('button', { name: 'Next step' }).click();
+    await page.getByText('step 1: ').waitFor();
+    expect(await calls()).toBe(27);
+
+    await page.getByLabel('Pace').selectOption('full speed');
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await verdictOf(page);
+    await showPage(page, 'Result');
+    await expectInventory(page);
+    expect(troubles).toEqual([]);
+    await page.context().close();
+  });
+
+  it('pauses a run that is long, and shows a million allocations by the rows in view', async () => {
+    const { page, troubles } = await openTab(browser, host.url);
+    await drop(page, [{ name: 'million.sys', bytes: bytesOf('test/drivers/million/million.sys') }]);
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await showPage(page, 'Counters');
+    await page.waitForFunction(() => /Attempted[1-9]/.test(document.querySelector('#panel')?.textContent ?? ''));
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await page.getByText('Paused').waitFor();
+    const [held = 0] = (await counter(page, 'Current Number of Allocations')).filter((count) => count > 0);
+    expect(held).toBeGreaterThan(0);
+    await showPage(page, 'Allocations');
+    await page.locator('.grid .rows [role=row]').first().waitFor();
+    const total = Number(await page.locator('.grid').getAttribute('aria-rowcount')) - 1;
+    expect(total).toBe(held);
+    expect(await page.locator('.grid .rows [role=row]').count()).toBeLessThan(60);
+    await page.locator('.grid').press('End');
+    await page
+      .locator(`#allocation-${total - 1}`)
+      .getByText('0xffff')
+      .waitFor();
+    expect(troubles).toEqual([]);
+    await page.context().close();
+  });
+
+  it('stops at a breakpoint of the debugger, and goes on', async () => {
+    const { page, troubles } = await openTab(browser, host.url);
+    await page.getByRole('button', { name: 'leaky-inventory' }).click();
+    expect(await debuggerSays(page, 'bp leaky-inventory!DriverEntry')).not.toMatch(/error|couldn't/i);
+    await page.getByRole('button', { name: /^(Run|Continue)$/ }).click();
+    await page.getByText('Paused').waitFor();
+    expect(await debuggerSays(page, 'r rip')).toMatch(/rip=fffff8/);
+    expect(await debuggerSays(page, 'bc *')).not.toMatch(/error/i);
+    await page.locator('#command').fill('g');
+    await page.locator('#command').press('Enter');
+    expect(await verdictOf(page)).toBe('VIOLATION');
+    await showPage(page, 'Result');
+    await expectInventory(page);
+    expect(troubles).toEqual([]);
+    await page.context().close();
+  });
+
+  it('shows what a hostile driver says, and does nothing of it', async () => {
+    const hostile = bytesOf('drivers/leaky-inventory/leaky-inventory.sys');
+    put(hostile, 'inventory: %u parts, %u retired', '<img src=x onerror=alert(1)>\x1b\x9bm');
+    put(hostile, 'InventoryAllocateEntry', '<script>\u202ealert(1)//<');
+    put(hostile, 'InvE', '<b>\x1b');
+    const { page, troubles } = await openTab(browser, host.url);
+    await drop(page, [{ name: 'x\u202e<img src=x onerror=alert(2)>.sys', bytes: hostile }]);
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await verdictOf(page);
+    let text = '';
+    for (const name of pageNames) {
+      await showPage(page, name);
+      if (name === 'Kernel debugger') await debuggerSays(page, '!verifier 3');
+      await page.waitForTimeout(400);
+      text += await page.locator('#page').innerText();
+      expect(await page.locator('#page :is(img, b, script, iframe)').count()).toBe(0);
+    }
+    expect(text).toContain('<img src=x onerror=alert(1)>\\x1b');
+    expect(text).toContain('x\\u202e<img src=x onerror=alert(2)>.sys');
+    expect(text).toContain('<script>');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
+    expect(troubles).toEqual([]);
+    await page.context().close();
+  });
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    it(`is accessible on every page, ${colorScheme}`, async () => {
+      // Without the page's policy: axe is a script from outside.
+      const { page } = await openTab(browser, `${host.url}?sample=leaky-inventory`, { colorScheme, bypassCSP: true });
+      await verdictOf(page);
+      await page.evaluate(axe);
+      for (const name of pageNames) {
+        await showPage(page, name);
+        if (name === 'Allocations') await page.locator('.grid .rows [role=row]').first().click();
+        if (name === 'Kernel debugger') await debuggerSays(page, '!verifier 3');
+        const found = await page.evaluate(async () => {
+          const { violations } = await (globalThis as unknown as { axe: AxeCore }).axe.run();
+          return violations.map(
+            ({ id, impact, nodes }) => `${impact}: ${id}: ${nodes.map(({ html }) => html).join(' ')}`,
+          );
+        });
+        expect({ name, found }).toEqual({ name, found: [] });
+      }
+      await page.context().close();
+    });
+  }
+
+  it('fits a narrow window', async () => {
+    const { page, troubles } = await openTab(browser, `${host.url}?sample=leaky-inventory`, {
+      viewport: { width: 360, height: 640 },
+    });
+    await verdictOf(page);
+    for (const name of pageNames) {
+      await showPage(page, name);
+      const over = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
+      expect({ name, over }).toEqual({ name, over: 0 });
+    }
+    expect(troubles).toEqual([]);
+    await page.context().close();
+  });
+
+  it('served by poolproof manager: the same page, with the drivers of the command line', async () => {
+    const driver = 'drivers/leaky-inventory/leaky-inventory';
+    const server = await servePage({
+      folder: join(built.folder, 'manager'),
+      token: 'a-token',
+      port: 0,
+      offered: [
+        {
+          name: 'leaky-inventory.sys',
+          files: ['sys', 'c'].map((end) => ({
+            name: `leaky-inventory.${end}`,
+            path: join(repository, `${driver}.${end}`),
+            mostBytes: 1e6,
+          })),
+        },
+      ],
+    });
+    const { page, troubles } = await openTab(browser, server.url);
+    await page.getByRole('button', { name: 'leaky-inventory.sys' }).click();
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await expectInventory(page);
+    expect(troubles).toEqual([]);
+    await page.context().close();
+    await server.close();
+  });
+});
+
+interface AxeCore {
+  run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }>;
+}
+
+/** Overwrites text in a driver, wherever it stands; no longer than what was there. */
+function put(bytes: Uint8Array, text: string, other: string): void {
+  const image = Buffer.from(bytes.buffer);
+  const replacement = Buffer.alloc(text.length);
+  expect(Buffer.from(other, other.includes('\u202e') ? 'utf8' : 'latin1').copy(replacement)).toBeLessThanOrEqual(
+    text.length,
+  );
+  let found = 0;
+  for (let at = image.indexOf(text); at >= 0; at = image.indexOf(text, at + 1), found++) replacement.copy(image, at);
+  expect(found).toBeGreaterThan(0);
+}
