@@ -42,6 +42,12 @@ export function findCommand(line: string): {
   const [lettered] = commands
     .filter((one) => one.hasLetters && name.toLowerCase().startsWith(one.name))
     .sort((a, b) => b.name.length - a.name.length);
-  if (lettered === undefined) throw new CommandError(`Couldn't resolve '${name}': no such command; .help lists them`);
+  if (lettered === undefined) {
+    throw new CommandError(
+      name.startsWith('!')
+        ? `No export ${name.slice(1)} found`
+        : `Syntax error in '${line}': there is no command ${name}; .help lists them`,
+    );
+  }
   return { command: lettered, name: lettered.name, rest: line.slice(lettered.name.length).trim() };
 }
