@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest';
+import { matches } from './wildcards.ts';
+
+it.each([
+  ['*', '', true],
+  ['*', 'anything', true],
+  ['toast*', 'ToasterIoctl', true],
+  ['*ioctl', 'ToasterIoctl', true],
+  ['*ster*', 'ToasterIoctl', true],
+  ['t?aster*', 'ToasterIoctl', true],
+  ['toaster', 'ToasterIoctl', false],
+  ['?', '', false],
+  ['a*b*c', 'aXbXbYc', true],
+  ['a*b*c', 'aXbXbYcd', false],
+  ['**', 'x', true],
+  ['', '', true],
+  ['', 'x', false],
+  ['a.c', 'abc', false],
+])('%s of %s: %s', (pattern, text, expected) => {
+  expect(matches(pattern, text)).toBe(expected);
+});
+
+it('takes no time over names made for it', () => {
+  expect(matches('*a*a*a*a*a*a*a*a*a*a*b', 'a'.repeat(5000))).toBe(false);
+});
