@@ -104,8 +104,3 @@ export function expectTranscript(folder: string, name: string, transcript: strin
   else writeFileSync(actual, text);
   expect(text, `${golden}: UPDATE_GOLDEN=1 writes it anew`).toBe(wanted);
 }
-
-/** Routines of the kernel stand elsewhere as soon as it has one more. */
-function withoutKernelAddresses(text: string): string {
-  return text.replace(/fffff800(`?)00[1-7][0-9a-f]{5}/g, 'fffff800$100kkkkkk');
-}

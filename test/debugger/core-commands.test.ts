@@ -1,0 +1,177 @@
+/** What the built-in commands show, line by line, of drivers with DWARF and with a PDB, running and stopped for good. */
+import { expect, it } from 'vitest';
+import { type DebuggedMachine, debug, debugAt, driverFile, expectTranscript, transcriptAtEnd } from './transcript.ts';
+
+const folder = import.meta.dirname;
+const inventory = 'drivers/leaky-inventory/leaky-inventory.sys';
+const beacon = 'drivers/clean-beacon/clean-beacon.sys';
+
+/** In an allocation of the driver, from code that is inlined twice. */
+const inAllocation = (): DebuggedMachine => debugAt([inventory], 'nt!ExAllocatePoolWithTag');
+const inDispatch = (): DebuggedMachine => debugAt([beacon], 'clean_beacon!BeaconPnp');
+
+it('k: stacks, inlined functions, arguments', async () => {
+  const { type } = inAllocation();
+  expectTranscript(folder, 'k', await type(['k', 'kb', 'kv 3', 'kc', 'kL', 'k 2', 'k = @rsp @rip 2', 'k 0', 'k x']));
+});
+
+it('k: after a bug check', async () => {
+  const lines = ['k', '? @$bug_code', '? @$bug_param1', '? @$ra == poi(@rsp)'];
+  expectTranscript(folder, 'k-after-bug-check', await transcriptAtEnd([inventory], [], lines));
+});
+
+it('k shows the frames that the kernel itself walks', () => {
+  for (const { machine } of [inAllocation(), inDispatch()]) {
+    const { nt } = machine;
+    expect(nt.exceptions.frames(32).map(({ rip }) => rip)).toEqual(nt.currentStack());
+  }
+});
+
+it('r: all, some, set', async () => {
+  const { type, machine } = inDispatch();
+  const lines = ['r', 'r rcx, eax, zf, cr8, cs', 'r rax=1234', 'r rax', 'r al=ff', 'r eax', 'r zf=1', 'r zf'];
+  const more = ['r eax=5', 'r rax', 'r $t3=@rax+1', '? @$t3', 'r $t3', 'r cs=8', 'r nosuch', 'r cr8=2', 'r $ip=0'];
+  expectTranscript(folder, 'r', await type([...lines, ...more]));
+  expect(machine.nt.cpu.state.gpr(0)).toBe(5n);
+});
+
+it('what is set is what the machine goes on with', async () => {
+  // BeaconPnp gets no request: the first access to it faults.
+  const { type, machine } = inDispatch();
+  await type(['r rdx=0']);
+  machine.run();
+  const end = machine.nt.end.value;
+  expect(end?.kind === 'bug-check' && end.bugCheck.code).toBe(0x7e);
+});
+
+it('d: every format', async () => {
+  const { type } = inDispatch();
+  const code = '@rip';
+  const formats = ['db', 'dw', 'dW', 'dd', 'dc', 'dq', 'dp', 'dyb', 'dyd'].map((name) => `${name} ${code} L8`);
+  const lines = [
+    `db ${code}`,
+    '',
+    'd',
+    `db ${code} ${code}+13`,
+    `dd/c2 ${code} L5`,
+    'dps @rsp L3',
+    'db 0 L3',
+    'dd 0 L2',
+  ];
+  const texts = ['da 0', 'dq 0 L1', 'dps 0 L1', 'db fffff800`1000fff8 L10', 'dd 0 L', 'dd 1000 0', 'd/c'];
+  expectTranscript(folder, 'd', await type([...lines, ...formats, ...texts]));
+});
+
+it('e: writes numbers and text, which is read again', async () => {
+  const { type } = inDispatch();
+  const at = '@rsp-100';
+  const lines = [
+    `eb ${at} 1 2 'A' 'B' ff -1`,
+    `db ${at} L6`,
+    `ew ${at} 1234 ffff`,
+    `ed ${at}+4 ' cbA'`,
+    `eq ${at}+8 fffff805\`12e41230`,
+    `db ${at} L10`,
+    `eza ${at} "say \\"hi\\""`,
+    `da ${at}`,
+    `ezu ${at} "wide"`,
+    `du ${at}`,
+    'eb 0 1',
+    `eb ${at} 100`,
+    `eb ${at}`,
+    `ea ${at} open`,
+  ];
+  expectTranscript(folder, 'e', await type(lines));
+});
+
+it('e: code that is changed is run as it is then', async () => {
+  // STATUS_UNSUCCESSFUL instead of the first instruction: mov eax, 0C0000001h; ret.
+  const { type, machine } = inDispatch();
+  await type(['eb clean_beacon!BeaconPower b8 1 0 0 c0 c3', 'eb @rip b8 1 0 0 c0 c3']);
+  machine.run();
+  expect(machine.report().verdict).not.toBe('clean');
+});
+
+it('ln, x, lm', async () => {
+  const { type } = inDispatch();
+  const near = ['ln @rip', 'ln @rip+5', 'ln clean_beacon', 'ln 0', 'ln clean_beacon!_imp_IofCallDriver'];
+  const find = ['x clean_beacon!*Pnp', 'x /0 clean_beacon!Beacon*', 'x /1 *!beaconp*', 'x /2 clean_beacon!BeaconPn?'];
+  const more = [
+    'x /v clean_beacon!BeaconP*',
+    'x /d clean_beacon!_imp_Io*Device',
+    'x nosuch!*',
+    'x /q a',
+    'x',
+    'x clean_beacon!x',
+  ];
+  const modules = ['lm', 'lm 1m', 'lmvm clean*', 'lm a @rip', 'lm m nosuch*', 'lm q'];
+  expectTranscript(folder, 'symbols', await type([...near, ...find, ...more, ...modules]));
+});
+
+it('lm: what was unloaded, and symbols of other kinds', async () => {
+  expectTranscript(
+    folder,
+    'lm-unloaded',
+    await transcriptAtEnd([beacon], [], ['lm', 'lmv', 'lmo', 'ln fffff800`10001420']),
+  );
+  expectTranscript(
+    folder,
+    'lm-dwarf',
+    await transcriptAtEnd([inventory], [], ['lm m leaky*', 'x leaky_inventory!Inv*']),
+  );
+});
+
+it('u, ub, uf', async () => {
+  const { type } = inDispatch();
+  const lines = ['u', '', 'u @rip L3', 'u @rip @rip+6', 'u 0', 'ub @rip+14 L3', 'ub', 'uf clean_beacon!BeaconUnload'];
+  expectTranscript(folder, 'u', await type([...lines, 'uf /c @rip', 'uf nt!ExFreePool', 'u nt!ExFreePool L1']));
+});
+
+it('?, .formats, .echo, remarks', async () => {
+  const { type } = inDispatch();
+  const lines = ['? 1234', '?-1', '? poi(@rsp) - @$ra', '? clean_beacon!BeaconPnp - clean_beacon', '? 1 +', '? xyz'];
+  const more = [
+    '.formats 1c407e62',
+    '.formats 1d95d8a4b3f8a00',
+    '.formats -1',
+    '.echo a "b" c;.echo "d;e"',
+    '* k; k',
+    '$$ k; ? 1',
+  ];
+  expectTranscript(folder, 'evaluate', await type([...lines, ...more, 'nosuch 1', '!nosuch', '? 1;nosuch;? 2']));
+});
+
+it('.help knows every command, and what each does', async () => {
+  const { type, session } = inDispatch();
+  const all = await type(['.help']);
+  for (const { name, summary } of session.commands) expect(all).toContain(`${name.padEnd(14)} ${summary}`);
+  expect(await type(['?'])).toContain('db ');
+  expectTranscript(folder, 'help', await type(['.help db', '.help lm', '.help nosuch']));
+});
+
+it('completion: commands, modules, symbols, registers', () => {
+  const { session } = inDispatch();
+  expect(session.complete('u').candidates).toEqual(['u', 'ub', 'uf']);
+  expect(session.complete('k; .he')).toEqual({ start: 3, candidates: ['.help'] });
+  expect(session.complete('db clean_beacon!BeaconP')).toEqual({
+    start: 3,
+    candidates: ['clean_beacon!BeaconPnp', 'clean_beacon!BeaconPower'],
+  });
+  expect(session.complete('db cle').candidates).toEqual(['clean_beacon!']);
+  expect(session.complete('uf Beaconpn').candidates).toEqual(['BeaconPnp']);
+  expect(session.complete('db @r1').candidates).toEqual(['@r10', '@r11', '@r12', '@r13', '@r14', '@r15']);
+  expect(session.complete('r ef').candidates).toEqual(['efl']);
+  expect(session.complete('.help .fo').candidates).toEqual(['.formats']);
+  expect(session.complete('lm m ').candidates).toContain('nt');
+  expect(session.complete('nosuch x').candidates).toEqual([]);
+});
+
+it('names made to be obeyed by terminals are shown as they are', async () => {
+  const hostile = '\u001b[2Jevil\u202e.sys';
+  const { session, type } = debug([], [], { drivers: [{ ...driverFile(inventory), name: hostile }] });
+  const text = await type(['lm', 'lmv', 'x *!Inventory*', 'u \u001b', '? poi(']);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  expect(text.replaceAll('u \u001b', '')).not.toMatch(/[\u001b\u202e]/);
+  expect(text).toContain('_');
+  expect(session.complete('db ').candidates.join('')).not.toContain('\u001b');
+});
