@@ -213,11 +213,18 @@ describe.skipIf(executablePath === undefined)('Driver Verifier Manager in Chromi
   it('stops at a breakpoint of the debugger, and goes on', async () => {
     const { page, troubles } = await openTab(browser, host.url);
     await page.getByRole('button', { name: 'leaky-inventory' }).click();
-    expect(await debuggerSays(page, 'bp leaky-inventory!DriverEntry')).not.toMatch(/error|couldn't/i);
-    await page.getByRole('button', { name: /^(Run|Continue)$/ }).click();
+    expect(await debuggerSays(page, 'bp leaky_inventory!DriverEntry')).not.toMatch(/error|couldn't/i);
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await page.getByRole('log').getByText('Breakpoint 0 hit').waitFor();
     await page.getByText('Paused').waitFor();
-    expect(await debuggerSays(page, 'r rip')).toMatch(/rip=fffff8/);
-    expect(await debuggerSays(page, 'bc *')).not.toMatch(/error/i);
+    expect(await debuggerSays(page, 'k')).toMatch(/leaky.inventory!DriverEntry/);
+    expect(await debuggerSays(page, 'bc 0')).not.toMatch(/error/i);
+    expect(await debuggerSays(page, 'bp nt!ExFreePoolWithTag')).not.toMatch(/error|couldn't/i);
+    expect(await debuggerSays(page, 'g')).toContain('Breakpoint 0 hit');
+    await showPage(page, 'Counters');
+    expect(await counter(page, 'Pool Allocations Succeeded')).toEqual([27]);
+    await showPage(page, 'Kernel debugger');
+    expect(await debuggerSays(page, 'bc 0')).not.toMatch(/error/i);
     await page.locator('#command').fill('g');
     await page.locator('#command').press('Enter');
     expect(await verdictOf(page)).toBe('VIOLATION');

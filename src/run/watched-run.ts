@@ -108,25 +108,21 @@ export class WatchedRun {
     return this.marks_;
   }
 
-  /** Goes on as far as `nt.debugControl` lets the machine. */
+  /**
+   * Goes on as far as `nt.debugControl` lets the machine. A life that has to be repeated with exact flags (rare: code that
+   * passes arithmetic flags across calls) begins anew, in another machine.
+   */
   resume(): 'stopped' | 'over' {
     this.machine.resume();
-    return this.settle();
-  }
-
-  /**
-   * To be called when somebody else (a debugger) has run the machine. A life that has to be repeated with exact flags
-   * (rare: code that passes arithmetic flags across calls) begins anew, in another machine.
-   */
-  settle(): 'stopped' | 'over' {
     if (this.machine.nt.end.value?.kind === 'exact-flags-needed') [this.machine_, this.stacks] = this.boot(true);
     this.sample();
     return this.isOver ? 'over' : 'stopped';
   }
 
-  /** The machine as a debugger wants it. */
-  debugTarget(): Target {
-    return debugTarget(this.machine, this.options.readSource);
+  /** The machine as a debugger wants it, which runs it by `resume`. */
+  debugTarget(resume: () => 'stopped' | 'over'): Target {
+    const target = debugTarget(this.machine, this.options.readSource);
+    return Object.defineProperties(target, { resume: { value: resume } });
   }
 
   state(): WatchedState {

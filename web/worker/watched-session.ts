@@ -1,7 +1,7 @@
 /** One machine in the worker: it runs in slices, so that the page can pause it, look at it and type commands. */
 import { vaFromU64 } from '../../src/base/va.ts';
 import { Session } from '../../src/debugger/session.ts';
-import type { DebugStop } from '../../src/nt/kd/debug-control.ts';
+import type { RunSlice } from '../../src/nt/kd/debug-control.ts';
 import { bugCheckLines } from '../../src/run/report/bug-check-arguments.ts';
 import { verdictLine } from '../../src/run/report/text.ts';
 import { parseStep } from '../../src/run/scenario/step.ts';
@@ -40,6 +40,7 @@ export class WatchedSession {
       flags: input.flags,
       seed: input.seed,
       steps: input.steps?.map(parseStep),
+      deviceModel: input.deviceModel,
       readSource: (file) => findSource(input.sources, file),
     });
     this.tell(true);
@@ -47,9 +48,17 @@ export class WatchedSession {
 
   // ---- running
 
-  /** Runs to the end, or by one step; pauses, breakpoints and the driver's own breaks stop it before. */
+  /**
+   * Runs to the end, or by one step, until it is paused. Once there is a debugger it runs the machine: its breakpoints and
+   * the driver's own stop it, and it says where.
+   */
   async run(step?: StepSize): Promise<void> {
     if (this.isRunning || this.watched.isOver) return;
+    if (this.debugger_ !== undefined && step !== 'call') {
+      const line = step === undefined ? 'g' : 'gs';
+      this.post({ kind: 'printed', text: `${this.debugger_.prompt}${line}\n` });
+      return await this.command(line);
+    }
     this.begin();
     try {
       while (this.goOn(step)) await this.breathe();
@@ -63,26 +72,29 @@ export class WatchedSession {
     for (;;) {
       const control = this.watched.machine.nt.debugControl;
       control.stopsAtSteps = true;
-      control.slice = step === 'call' ? { calls: 1 } : this.pace.slice;
-      this.pace.begin();
-      const result = this.watched.resume();
-      this.pace.done();
-      if (result === 'over') return false;
+      if (this.resume(step === 'call' ? { calls: 1 } : this.pace.slice) === 'over') return false;
       const { lastStop } = control;
       if (lastStop?.kind === 'scenario-step') {
         if (step === 'scenario-step') return false;
       } else if (lastStop?.kind === 'slice') {
         return step !== 'call' && !this.isPauseWanted;
       } else if (lastStop !== undefined) {
-        this.post({ kind: 'printed', text: `${stopText(lastStop)}\n` });
         return false;
       }
     }
   }
 
+  private resume(slice: RunSlice): 'stopped' | 'over' {
+    this.watched.machine.nt.debugControl.slice = slice;
+    this.pace.begin();
+    const result = this.watched.resume();
+    this.pace.done();
+    return result;
+  }
+
   pauseSoon(): void {
     this.isPauseWanted = true;
-    if (this.isRunning) this.watched.machine.nt.debugControl.requestBreak();
+    this.debugger_?.breakIn();
     this.pace.wake();
   }
 
@@ -118,7 +130,6 @@ export class WatchedSession {
     this.begin();
     try {
       await session.execute(line);
-      this.watched.settle();
     } finally {
       this.end();
     }
@@ -132,10 +143,13 @@ export class WatchedSession {
 
   private get debugger(): Session {
     if (this.debugger_?.target.nt !== this.watched.machine.nt) {
-      this.debugger_ = new Session(this.watched.debugTarget(), {
-        write: (text) => this.post({ kind: 'printed', text }),
-        breathe: () => this.breathe(),
-      });
+      this.debugger_ = new Session(
+        this.watched.debugTarget(() => this.resume(this.pace.slice)),
+        {
+          write: (text) => this.post({ kind: 'printed', text }),
+          breathe: () => this.breathe(),
+        },
+      );
     }
     return this.debugger_ as Session;
   }
@@ -190,16 +204,5 @@ export class WatchedSession {
       headline: verdictLine(report),
       bugCheck: report.bugCheck === null ? [] : bugCheckLines(report.bugCheck, accused),
     });
-  }
-}
-
-function stopText(stop: DebugStop): string {
-  switch (stop.kind) {
-    case 'breakpoint':
-      return 'Breakpoint hit';
-    case 'break-instruction':
-      return 'Break instruction exception: the driver stopped for the debugger';
-    default:
-      return 'Stopped';
   }
 }
