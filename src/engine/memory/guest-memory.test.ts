@@ -25,6 +25,37 @@ function faultOf(action: () => unknown): GuestFault {
   throw new Error('no fault');
 }
 
+describe('frames in a row', () => {
+  /** All frames are in use. */
+  function fullMemory(): GuestMemory {
+    const memory = new GuestMemory({ ramBytes: 0x10_0000 });
+    while (memory.allocateFrame() !== undefined);
+    return memory;
+  }
+
+  function free(memory: GuestMemory, frames: readonly number[]): void {
+    for (const frame of frames) memory.freeFrame(frame);
+  }
+
+  it('are those that were freed last, in whichever order', () => {
+    const memory = fullMemory();
+    free(memory, [10, 11, 12, 42, 40, 41]);
+    expect(memory.allocateContiguousFrames(3)).toBe(40);
+    expect(memory.allocateContiguousFrames(3)).toBe(10);
+    expect(memory.freeFrameCount).toBe(0);
+    expect(memory.allocateContiguousFrames(1)).toBeUndefined();
+  });
+
+  it('are looked for among all that are free, if those do not lie in a row or are not allowed', () => {
+    const memory = fullMemory();
+    free(memory, [10, 11, 12, 40, 41, 42, 50]);
+    expect(memory.allocateContiguousFrames(3, (first) => first >= 40)).toBe(40);
+    free(memory, [20, 21]);
+    expect(memory.allocateContiguousFrames(2, (first) => first < 20)).toBe(10);
+    expect([memory.freeFrameCount, memory.allocateContiguousFrames(3)]).toEqual([4, undefined]);
+  });
+});
+
 describe('access', () => {
   it.each([start, user])('reads what was written, across a page boundary too (%d)', (base) => {
     const memory = memoryWith([base, vaAdd(base, pageSize)]);

@@ -116,7 +116,19 @@ export class PagedMemory {
       for (let frame = first; frame < first + count; frame++) this.touchFrame(frame);
       return first;
     }
-    return this.takeFreedRun(count, isAllowed);
+    return this.takeLastRun(count, isAllowed) ?? this.takeFreedRun(count, isAllowed);
+  }
+
+  /** The frames that were freed last, if they lie in a row: who has runs and frees them all the time finds them there. */
+  private takeLastRun(count: number, isAllowed: (first: number) => boolean): number | undefined {
+    const last = this.freeFrames.slice(-count).sort((a, b) => a - b);
+    const first = last[0];
+    if (first === undefined || last.length < count || last[count - 1] !== first + count - 1 || !isAllowed(first)) {
+      return undefined;
+    }
+    this.freeFrames.length -= count;
+    for (let frame = first; frame < first + count; frame++) this.touchFrame(frame);
+    return first;
   }
 
   /** As {@link allocateContiguousFrames}, among the frames that were in use before. */
