@@ -1,12 +1,9 @@
 /** The command line: what is asked for, checked; the commands themselves are loaded when they are needed. */
 import { Command, CommanderError, Option } from 'commander';
 import { PoolproofError } from '../base/errors.ts';
-import { deviceModels } from '../hardware/index.ts';
-import { defaultInstructionLimit } from '../run/machine-options.ts';
-import { parseStep, type Step, stepForms } from '../run/scenario/step.ts';
-import { defaultFlags, standardFlags } from '../verifier/core/options.ts';
 import { optionError } from './errors.ts';
-import { ExitStatus, exitStatusTexts } from './exit-status.ts';
+import { ExitStatus } from './exit-status.ts';
+import { exitStatusHelp, type MachineFlags, machineChoice, machineCommand, stepHelp } from './machine-flags.ts';
 import { errorLine, type Terminal } from './terminal.ts';
 
 /** Runs the command that the arguments (without `node` and the script) ask for. Never throws. */
@@ -41,74 +38,37 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
     .addHelpText('after', `\n${stepHelp()}\n\n${exitStatusHelp()}`);
   configure(program, terminal);
 
-  const verify = program
-    .command('verify', { isDefault: true })
+  const verify = machineCommand(program, 'verify', { isDefault: true })
     .summary('run drivers and report what they leak (the default command)')
     .description('Runs the drivers together through a life and reports what they leak.')
-    .argument('<driver...>', 'x64 driver images (.sys); several make one machine, the lowest of a stack first')
-    .option(
-      '--companion <file>',
-      'load this driver or kernel-mode DLL first, unverified; repeatable',
-      collect(String),
-      [],
-    )
-    .option('--do <step>', 'a step of the scenario; repeat it for more, order is kept', collect(parseStep), [])
     .addOption(new Option('--scenario <file>', 'a module whose default function drives the machine').conflicts('do'))
-    .addOption(new Option('--flags <bits>', 'Driver Verifier options as in verifier /flags').argParser(parseFlags))
-    .addOption(new Option('--standard', 'the standard options of Driver Verifier').conflicts('flags'))
     .option('--json <file>', 'write the report as JSON; - is standard output')
-    .option('--seed <n>', 'choose another life: contents of fresh memory, order of threads', parseSeed, 1)
-    .addOption(
-      new Option('--resources <set>', 'hardware resources of the plug-and-play device')
-        .choices(['default', 'none'])
-        .default('default'),
-    )
-    .addOption(
-      new Option(
-        '--device-model <name>',
-        'what stands behind the device: registers, interrupts and DMA of its own',
-      ).choices(deviceModels.map(({ name }) => name)),
-    )
-    .option('--hardware-id <id>', 'hardware ID of the device; repeatable, the most special first', collect(String), [])
-    .option(
-      '--symbols <path>',
-      'symbol file, directory, store or path as in _NT_SYMBOL_PATH; repeatable',
-      collect(String),
-      [],
-    )
-    .option('--download-symbols', 'ask the servers of the symbol path, and keep what they have in its directory', false)
-    .option('--source <dir>', 'directory with source files, for lines in the report; repeatable', collect(String), [])
-    .option(
-      '--limit <instructions>',
-      'give up after so many instructions without rest',
-      parseLimit,
-      defaultInstructionLimit,
-    )
-    .option('--no-progress', 'do not show on the terminal how far a long run is')
-    .option('--debug', "with an error of poolproof's own, print where it happened")
-    .helpOption('-h, --help', 'print this help')
-    .addHelpText('after', `\n${stepHelp()}\n\n${exitStatusHelp()}`)
-    .action(async (paths: string[], options: VerifyFlags) => {
+    .option('--break', 'enter the kernel debugger (as poolproof kd) when the machine stops with a bug check', false)
+    .action(async (paths: string[], options: MachineFlags & VerifyFlags) => {
       const { verifyCommand } = await import('./verify-command.ts');
-      const flags = options.standard ? standardFlags : (options.flags ?? defaultFlags);
-      finish(
-        await verifyCommand(
-          paths,
-          {
-            ...options,
-            companions: options.companion,
-            sources: options.source,
-            hardwareIds: options.hardwareId,
-            steps: options.do,
-            scenario: options.scenario,
-            flags,
-            json: options.json,
-          },
-          terminal,
-        ),
-      );
+      const { scenario, json, break: breaks } = options;
+      finish(await verifyCommand(paths, { ...machineChoice(options), scenario, json, breaks }, terminal));
     });
   configure(verify, terminal);
+
+  const kd = machineCommand(program, 'kd')
+    .summary('debug drivers: a kernel debugger at a machine that runs them')
+    .description(
+      'Stops before the first instruction of the first driver, and takes commands of the kernel debugger; .help lists them.',
+    )
+    .option(
+      '-c <commands>',
+      'run these commands first, separated by semicolons; with q at the end it is not interactive',
+    )
+    .addHelpText(
+      'after',
+      "\nThe status is the verdict's when the life of the drivers is over, 0 when the session was left before.\nCtrl+C stops a run.",
+    )
+    .action(async (paths: string[], options: MachineFlags & { readonly c?: string }) => {
+      const { kdCommand } = await import('./kd-command.ts');
+      finish(await kdCommand(paths, { ...machineChoice(options), commands: options.c }, terminal, version));
+    });
+  configure(kd, terminal);
 
   const inspect = program
     .command('inspect')
@@ -142,21 +102,9 @@ function buildProgram(terminal: Terminal, version: string, finish: (status: Exit
 }
 
 interface VerifyFlags {
-  readonly companion: readonly string[];
-  readonly do: readonly Step[];
   readonly scenario?: string;
-  readonly flags?: number;
-  readonly standard?: true;
   readonly json?: string;
-  readonly seed: number;
-  readonly resources: 'default' | 'none';
-  readonly deviceModel?: string;
-  readonly hardwareId: readonly string[];
-  readonly symbols: readonly string[];
-  readonly downloadSymbols: boolean;
-  readonly source: readonly string[];
-  readonly limit: number;
-  readonly progress: boolean;
+  readonly break: boolean;
 }
 
 function configure(command: Command, terminal: Terminal): void {
@@ -170,42 +118,9 @@ function configure(command: Command, terminal: Terminal): void {
     });
 }
 
-function stepHelp(): string {
-  const width = Math.max(...stepForms.map(({ form }) => form.length));
-  return ['Steps (--do):', ...stepForms.map(({ form, does }) => `  ${form.padEnd(width)}  ${does}`)].join('\n');
-}
-
-function exitStatusHelp(): string {
-  return ['Exit status:', ...exitStatusTexts.map(([status, text]) => `  ${status}  ${text}`)].join('\n');
-}
-
-function collect<T>(parse: (text: string) => T): (text: string, before: readonly T[]) => readonly T[] {
-  return (text, before) => [...before, parse(text)];
-}
-
-function parseFlags(text: string): number {
-  const value = /^(0x[0-9a-f]{1,8}|\d{1,10})$/i.test(text) ? Number(text) : Number.NaN;
-  if (!(value <= 0xffff_ffff)) throw optionError('--flags', text, 'bits such as 0x8');
-  return value;
-}
-
-function parseSeed(text: string): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value <= 0xffff_ffff)) throw optionError('--seed', text, 'a number from 0 to 4294967295');
-  return value;
-}
-
 function parsePort(text: string): number {
   const value = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value <= 0xffff)) throw optionError('--port', text, 'a number from 0 to 65535');
-  return value;
-}
-
-function parseLimit(text: string): number {
-  const value = /^\d+(\.\d+)?(e\d+)?$/i.test(text) ? Number(text) : Number.NaN;
-  if (!(Number.isSafeInteger(value) && value > 0)) {
-    throw optionError('--limit', text, 'a number of instructions such as 4e9');
-  }
   return value;
 }
 

@@ -19,6 +19,10 @@ const terminal = {
   out: (text: string) => void process.stdout.write(text),
   err: (text: string) => void process.stderr.write(text),
   style: styleFor(process.stdout.isTTY, process.env),
+  // Not opened before it is needed.
+  get input() {
+    return { stream: process.stdin, screen: process.stdin.isTTY && process.stdout.isTTY ? process.stdout : undefined };
+  },
   progress: process.stderr.isTTY
     ? { write: (text: string) => void process.stderr.write(text), columns: process.stderr.columns || 80 }
     : undefined,

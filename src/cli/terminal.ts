@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import pc from 'picocolors';
 import { printable, terminalSafeJson } from '../base/printable.ts';
 import { plainStyle, type TextStyle } from '../run/report/text.ts';
+import type { ConsoleInput } from './console-lines.ts';
 import { fileError, systemProblem } from './errors.ts';
 import type { ProgressTerminal } from './progress-line.ts';
 
@@ -12,6 +13,8 @@ export interface Terminal {
   /** Standard error: everything else. */
   err(text: string): void;
   readonly style: TextStyle;
+  /** Where commands are read; undefined: nowhere. */
+  readonly input?: ConsoleInput | undefined;
   /** Where progress is shown; undefined if standard error is no terminal. */
   readonly progress?: ProgressTerminal | undefined;
 }

@@ -1,40 +1,22 @@
-import { statSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { PoolproofError } from '../base/errors.ts';
-import { parsePe } from '../image/pe/index.ts';
-import type { DriverFile } from '../run/machine-options.ts';
+import type { Machine } from '../run/machine.ts';
 import type { Report } from '../run/report/report.ts';
 import { reportText } from '../run/report/text.ts';
-import type { Step } from '../run/scenario/step.ts';
 import { type VerifyOptions, verify, verifyScenario } from '../run/verify.ts';
 import { optionError } from './errors.ts';
 import { type ExitStatus, statusOfVerdict } from './exit-status.ts';
-import { readInputFile } from './input-files.ts';
+import { checkSourceFolders, chooseMachine, isDirectory, LifeError, type MachineChoice } from './machine-files.ts';
 import { ProgressLine } from './progress-line.ts';
 import { repeatCommand } from './repeat-command.ts';
-import { SourceFiles } from './source-files.ts';
-import { findSymbols, type SymbolChoice } from './symbol-files.ts';
 import { type Terminal, writeJson } from './terminal.ts';
 
-export interface VerifyCommandOptions {
-  readonly companions: readonly string[];
-  readonly steps: readonly Step[];
+export interface VerifyCommandOptions extends MachineChoice {
   /** A scenario module's path. */
   readonly scenario: string | undefined;
-  readonly flags: number;
-  readonly seed: number;
-  readonly resources: 'default' | 'none';
-  readonly deviceModel?: string | undefined;
-  readonly hardwareIds: readonly string[];
-  readonly limit: number;
-  /** Symbol paths. */
-  readonly symbols: readonly string[];
-  readonly downloadSymbols: boolean;
-  /** Folders with source files. */
-  readonly sources: readonly string[];
   readonly json: string | undefined;
-  /** Whether a terminal is shown how far the run is. */
-  readonly progress: boolean;
+  /** Whether a bug check enters the debugger. */
+  readonly breaks: boolean;
 }
 
 /** `poolproof verify`: the drivers in one machine, loaded in the order given. */
@@ -55,26 +37,11 @@ export async function verifyCommand(
 }
 
 /** What would be found wrong only after the run, or never. Throws PoolproofError. */
-function checkDestinations({ sources, json }: VerifyCommandOptions): void {
-  for (const path of sources) {
-    if (!isDirectory(path)) throw optionError('--source', path, 'a directory');
-  }
+function checkDestinations(options: VerifyCommandOptions): void {
+  checkSourceFolders(options);
+  const { json } = options;
   if (json === undefined || json === '-') return;
   if (!isDirectory(dirname(resolve(json)))) throw optionError('--json', json, 'a file in a directory that exists');
-}
-
-const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-
-/** Poolproof failed within a life. */
-export class LifeError extends Error {
-  override readonly name = 'LifeError';
-  /** The command that repeats the life. */
-  readonly command: string;
-
-  constructor(command: string, cause: unknown) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause });
-    this.command = command;
-  }
 }
 
 async function run(
@@ -83,37 +50,27 @@ async function run(
   terminal: Terminal,
   repeat: string,
 ): Promise<Report> {
-  const symbols: SymbolChoice = {
-    paths: options.symbols,
-    fallback: process.env._NT_SYMBOL_PATH,
-    isDownloadWanted: options.downloadSymbols,
-  };
-  const companions: DriverFile[] = [];
-  for (const path of options.companions) companions.push(await readDriver(path, symbols));
-  const drivers: DriverFile[] = [];
-  for (const path of paths) drivers.push(await readDriver(path, symbols));
-  const sources = new SourceFiles([...paths, ...options.companions], options.sources);
+  const chosen = await chooseMachine(paths, options);
   const now = (): number => performance.now();
   const line = options.progress && terminal.progress ? new ProgressLine(terminal.progress, now) : undefined;
+  let ended: Machine | undefined;
+  const machine: VerifyOptions = {
+    ...chosen,
+    ...(line === undefined ? {} : { onProgress: (read) => line.show(read) }),
+    onEnd: (one) => {
+      ended = one;
+    },
+    now,
+  };
   try {
-    const machine: VerifyOptions = {
-      drivers,
-      companions,
-      flags: options.flags,
-      seed: options.seed,
-      resources: options.resources,
-      deviceModel: options.deviceModel,
-      ...(options.hardwareIds.length === 0 ? {} : { hardwareIds: options.hardwareIds }),
-      instructionLimit: options.limit,
-      readSource: (file) => sources.find(file),
-      ...(line === undefined ? {} : { onProgress: (read) => line.show(read) }),
-      now,
-    };
-    if (options.scenario !== undefined) {
-      const { loadScenario } = await import('./scenario-file.ts');
-      return await verifyScenario(machine, await loadScenario(options.scenario));
+    const report = await reportOf(machine, options.scenario);
+    line?.end();
+    if (options.breaks && ended !== undefined && report.bugCheck !== null) {
+      const { debugEnded } = await import('./kd-command.ts');
+      // A report on standard output stays a document.
+      await debugEnded(ended, chosen.readSource, options.json === '-' ? { ...terminal, out: terminal.err } : terminal);
     }
-    return verify({ ...machine, steps: options.steps.length === 0 ? undefined : options.steps });
+    return report;
   } catch (error) {
     throw error instanceof PoolproofError ? error : new LifeError(repeat, error);
   } finally {
@@ -121,9 +78,8 @@ async function run(
   }
 }
 
-async function readDriver(path: string, symbols: SymbolChoice): Promise<DriverFile> {
-  const bytes = readInputFile(path);
-  const name = basename(path);
-  const search = await findSymbols(path, parsePe(bytes, name), symbols);
-  return { name, path, bytes, symbolFiles: search.candidates, symbolSearch: search };
+async function reportOf(machine: VerifyOptions, scenario: string | undefined): Promise<Report> {
+  if (scenario === undefined) return verify(machine);
+  const { loadScenario } = await import('./scenario-file.ts');
+  return verifyScenario(machine, await loadScenario(scenario));
 }

@@ -1,6 +1,6 @@
 /** Running a machine for a session: up to a breakpoint, a step's end, a break-in, or the end of the life. */
 import { printable } from '../base/printable.ts';
-import type { Va } from '../base/va.ts';
+import { type Va, vaAdd } from '../base/va.ts';
 import { Gpr } from '../engine/cpu/state.ts';
 import type { DebugStop } from '../nt/kd/debug-control.ts';
 import { type Breakpoint, BreakpointList } from './breakpoints.ts';
@@ -86,6 +86,17 @@ export class Execution {
       }
       if (!this.goesOn || this.session.hasQuit || this.session.target.isOver) return stop;
     }
+  }
+
+  /** Runs to the first instruction of the first driver: nothing of the drivers has run then. */
+  runToEntry(): Promise<RunStop> {
+    const images = [...this.session.target.nt.images.all()].filter(({ isDriver }) => isDriver);
+    const addresses = images.flatMap(({ base, pe }) => {
+      const initialize = pe?.exports.find(({ name }) => name === 'DllInitialize');
+      const entries = [pe?.entryPointRva, initialize?.rva];
+      return entries.flatMap((rva) => (rva === undefined ? [] : [vaAdd(base, rva)]));
+    });
+    return this.runOnce({ temporary: { addresses } });
   }
 
   private async runOnce({ temporary, isStep = false, stopsAtSteps = false }: RunOptions): Promise<RunStop> {

@@ -11,6 +11,8 @@ export interface VerifyOptions extends Omit<MachineOptions, 'flagsLiveAtExit'> {
   readonly onDebugOutput?: (line: string) => void;
   /** Called often while the drivers run; must be quick unless it wants to know more. */
   readonly onProgress?: (read: () => Progress) => void;
+  /** Called with the machine whose life is over, before the report is made of it. */
+  readonly onEnd?: (machine: Machine) => void;
   /** Gives the text of source files, for the report. */
   readonly readSource?: ReadSource;
   /** Milliseconds from any start; only `host.durationMs` comes of it, 0 without it. */
@@ -27,6 +29,7 @@ export function verify(options: VerifyOptions): Report {
   let machine = runLife(options, false);
   // Rare: code that passes arithmetic flags across calls. The same life again, with exact flags.
   if (machine.nt.end.value?.kind === 'exact-flags-needed') machine = runLife(options, true);
+  options.onEnd?.(machine);
   const report = buildReport(machine, options.readSource);
   return { ...report, host: { durationMs: Math.round(now() - started) } };
 }
@@ -40,6 +43,7 @@ export async function verifyScenario(
   const started = now();
   let machine = await runScenario(options, scenario, false);
   if (machine.nt.end.value?.kind === 'exact-flags-needed') machine = await runScenario(options, scenario, true);
+  options.onEnd?.(machine);
   const report = buildReport(machine, options.readSource);
   return { ...report, host: { durationMs: Math.round(now() - started) } };
 }
