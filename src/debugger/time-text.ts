@@ -24,5 +24,8 @@ export function fileTimeText(time: bigint): string | undefined {
 function dateText(milliseconds: number): readonly [string, number] {
   const time = new Date(milliseconds);
   const clock = [time.getUTCHours(), time.getUTCMinutes(), time.getUTCSeconds()].map(two).join(':');
-  return [`${days[time.getUTCDay()]} ${months[time.getUTCMonth()]} ${two(time.getUTCDate())} ${clock}`, time.getUTCFullYear()];
+  return [
+    `${days[time.getUTCDay()]} ${months[time.getUTCMonth()]} ${two(time.getUTCDate())} ${clock}`,
+    time.getUTCFullYear(),
+  ];
 }
