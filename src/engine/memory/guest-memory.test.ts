@@ -28,22 +28,30 @@ function faultOf(action: () => unknown): GuestFault {
 describe('frames in a row', () => {
   /** All frames are in use. */
   function fullMemory(): GuestMemory {
-    const memory = new GuestMemory({ ramBytes: 0x10_0000 });
+    const memory = new GuestMemory({ ramBytes: 0x100_0000 });
     while (memory.allocateFrame() !== undefined);
     return memory;
   }
+
+  const range = (first: number, end: number): number[] =>
+    Array.from({ length: end - first }, (_, index) => first + index);
 
   function free(memory: GuestMemory, frames: readonly number[]): void {
     for (const frame of frames) memory.freeFrame(frame);
   }
 
-  it('are those that were freed last, in whichever order', () => {
+  it('are looked for among those that were freed last, in whichever order', () => {
     const memory = fullMemory();
-    free(memory, [10, 11, 12, 42, 40, 41]);
-    expect(memory.allocateContiguousFrames(3)).toBe(40);
-    expect(memory.allocateContiguousFrames(3)).toBe(10);
-    expect(memory.freeFrameCount).toBe(0);
-    expect(memory.allocateContiguousFrames(1)).toBeUndefined();
+    free(memory, range(0, 512));
+    free(memory, [602, 700, 600, 601]);
+    free(
+      memory,
+      range(1000, 1100).filter((frame) => frame % 2 === 0),
+    );
+    expect(memory.allocateContiguousFrames(3)).toBe(310);
+    expect(memory.allocateContiguousFrames(240)).toBe(0);
+    expect(memory.allocateContiguousFrames(3, (first) => first > 512)).toBe(600);
+    expect(memory.freeFrameCount).toBe(512 + 4 + 50 - 246);
   });
 
   it('are looked for among all that are free, if those do not lie in a row or are not allowed', () => {

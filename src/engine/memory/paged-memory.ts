@@ -29,6 +29,8 @@ import {
 
 const two32 = 0x1_0000_0000;
 const chunkBits = 10;
+/** How many of the frames that were freed last are looked through before all are. */
+const lastFreed = 256;
 const chunkEntries = 1 << chunkBits;
 const chunkCount = 1 << (20 - chunkBits);
 const allAccess = Access.Read | Access.Write | Access.Execute;
@@ -116,28 +118,26 @@ export class PagedMemory {
       for (let frame = first; frame < first + count; frame++) this.touchFrame(frame);
       return first;
     }
-    return this.takeLastRun(count, isAllowed) ?? this.takeFreedRun(count, isAllowed);
+    // Who has runs and frees them all the time finds them among the last.
+    return (
+      this.takeFreedRun(count, isAllowed, this.freeFrames.slice(-lastFreed)) ??
+      this.takeFreedRun(count, isAllowed, this.freeFrames)
+    );
   }
 
-  /** The frames that were freed last, if they lie in a row: who has runs and frees them all the time finds them there. */
-  private takeLastRun(count: number, isAllowed: (first: number) => boolean): number | undefined {
-    const last = this.freeFrames.slice(-count).sort((a, b) => a - b);
-    const first = last[0];
-    if (first === undefined || last.length < count || last[count - 1] !== first + count - 1 || !isAllowed(first)) {
-      return undefined;
-    }
-    this.freeFrames.length -= count;
-    for (let frame = first; frame < first + count; frame++) this.touchFrame(frame);
-    return first;
-  }
-
-  /** As {@link allocateContiguousFrames}, among the frames that were in use before. */
-  private takeFreedRun(count: number, isAllowed: (first: number) => boolean): number | undefined {
-    const free = this.freeFrames.slice().sort((a, b) => a - b);
+  /** As {@link allocateContiguousFrames}, among those free frames: all, or the last ones. */
+  private takeFreedRun(
+    count: number,
+    isAllowed: (first: number) => boolean,
+    among: readonly number[],
+  ): number | undefined {
+    const free = among.toSorted((a, b) => a - b);
     for (let start = 0; start + count <= free.length; start++) {
       const first = free[start] as number;
       if (free[start + count - 1] !== first + count - 1 || !isAllowed(first)) continue;
-      this.freeFrames = this.freeFrames.filter((frame) => frame < first || frame >= first + count);
+      const kept = among.filter((frame) => frame < first || frame >= first + count);
+      this.freeFrames.length -= among.length;
+      for (const frame of kept) this.freeFrames.push(frame);
       for (let frame = first; frame < first + count; frame++) this.touchFrame(frame);
       return first;
     }
