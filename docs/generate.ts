@@ -1,5 +1,5 @@
 /**
- * Writes what documentation says of the code from the code: docs/supported-exports.md, docs/report.schema.json, and parts of README.md
+ * Writes what documentation says of the code from the code: docs/supported-exports.md, docs/debugger.md, docs/report.schema.json, and parts of README.md
  * between `<!-- generated: NAME -->` and `<!-- end -->`. `npm run docs`; a test checks that it was done.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -13,6 +13,7 @@ import { plainStyle, reportText } from '../src/run/report/text.ts';
 import { stepForms } from '../src/run/scenario/step.ts';
 import { verifyScenario } from '../src/run/verify.ts';
 import { verifierOptions } from '../src/verifier/core/options.ts';
+import { debuggerPage } from './debugger-page.ts';
 import { schemaOf } from './report-schema.ts';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
@@ -21,6 +22,7 @@ const repository = fileURLToPath(new URL('..', import.meta.url));
 export async function documents(): Promise<ReadonlyMap<string, string>> {
   const parts: Readonly<Record<string, string>> = {
     'library test': sourceOf('examples/vitest/mailbox.test.ts'),
+    'device model': sourceOf('examples/device-model/thermometer.ts'),
     'scenario module': sourceOf('examples/scenario/mailbox.ts'),
     'scenario output': await scenarioOutput(),
     transcript: await transcript('drivers/leaky-inventory/leaky-inventory.sys'),
@@ -45,6 +47,7 @@ export async function documents(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ['README.md', fillIn(readme, parts)],
     ['docs/library.md', fillIn(readFileSync(join(repository, 'docs/library.md'), 'utf8'), parts)],
+    ['docs/debugger.md', debuggerPage()],
     ['docs/supported-exports.md', supportedExportsPage()],
     ['docs/report.schema.json', reportSchema()],
   ]);

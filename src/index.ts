@@ -1,5 +1,7 @@
 /** The library: what the command line is made of. */
 export { AssertionError, PoolproofError } from './base/errors.ts';
+export type * from './hardware/device-model.ts';
+export { deviceModels } from './hardware/index.ts';
 export { parsePe } from './image/pe/index.ts';
 export type { SymbolCandidate } from './image/symbols/index.ts';
 export { type InspectedImport, type Inspection, inspect, type Support } from './run/inspect.ts';

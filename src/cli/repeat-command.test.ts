@@ -29,6 +29,9 @@ it('says what differs from the defaults, and the seed', () => {
       steps: ['close', 'wait 1s'],
     }),
   ).toBe("poolproof a.sys --seed 1 --flags 0x209bb --limit 5 --symbols s --source src --do close --do 'wait 1s'");
+  expect(repeatCommand({ ...choice, deviceModel: 'pci-dma-engine', hardwareIds: ['A'] })).toBe(
+    'poolproof a.sys --seed 1 --device-model pci-dma-engine --hardware-id A',
+  );
   expect(repeatCommand({ ...choice, paths: ['a.sys', '-x.sys'], companions: ['c.sys'] })).toBe(
     'poolproof a.sys ./-x.sys --seed 1 --companion c.sys',
   );
