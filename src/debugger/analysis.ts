@@ -2,8 +2,9 @@
 import { type Va, vaFromU64 } from '../base/va.ts';
 import type { BugCheck } from '../nt/declare/bug-check.ts';
 import { processName } from '../nt/ps/process-name-exports.ts';
+import { statusWithName } from '../nt/status-name.ts';
 import { builtinAddress, extensionAddress, symbolAt } from './addresses.ts';
-import { bugCheckString, parameterValues } from './bug-check-lines.ts';
+import { argumentDigits, bugCheckString, parameterValues } from './bug-check-lines.ts';
 import type { Place } from './call-stack.ts';
 import { argumentsOf } from './commands/stack.ts';
 import { type Culprit, culpritOf, isLeakCheck } from './culprit.ts';
@@ -17,21 +18,28 @@ import { moduleName } from './symbols.ts';
 const linesAround = 5;
 const mostFrames = 0x100;
 
-/** Bug checks of a bad access: which parameter tells the access, and which the instruction; values that write. */
-const accessChecks: ReadonlyMap<number, { readonly access: 1 | 2 | undefined; readonly ip: 2 | 3 | undefined }> =
-  new Map([
-    [0x0a, { access: 2, ip: 3 }],
-    [0xd1, { access: 2, ip: 3 }],
-    [0xd3, { access: 2, ip: 3 }],
-    [0xd4, { access: 2, ip: 3 }],
-    [0x50, { access: 1, ip: 2 }],
-    [0xce, { access: 1, ip: 2 }],
-    [0xcc, { access: 1, ip: 2 }],
-    [0xcd, { access: 1, ip: 2 }],
-    [0xd5, { access: 1, ip: 2 }],
-    [0xd6, { access: 1, ip: 2 }],
-    [0xbe, { access: undefined, ip: undefined }],
-  ]);
+/** What the parameters of a bug check of a bad access tell: their index. The address is the first. */
+interface AccessParameters {
+  readonly access: number;
+  readonly instruction: number;
+}
+
+const atIrql: AccessParameters = { access: 2, instruction: 3 };
+const atAddress: AccessParameters = { access: 1, instruction: 2 };
+const accessChecks: ReadonlyMap<number, AccessParameters> = new Map([
+  [0x0a, atIrql],
+  [0xd1, atIrql],
+  [0xd3, atIrql],
+  [0xd4, atIrql],
+  [0x50, atAddress],
+  [0xcc, atAddress],
+  [0xcd, atAddress],
+  [0xce, atAddress],
+  [0xd5, atAddress],
+  [0xd6, atAddress],
+]);
+/** Bug checks of an exception: its code is the first parameter, the instruction the second. */
+const exceptionChecks: readonly number[] = [0x1e, 0x3b, 0x7e];
 
 /** One field; several lines where it has them. */
 type Field = readonly [name: string, value: string, ...more: readonly string[]];
@@ -54,7 +62,7 @@ export function detailLines(session: Session, bugCheck: BugCheck | undefined): s
     ['STACK_COMMAND', 'kb'],
     ...(culprit?.place === undefined ? [] : placeFields(session, culprit.place, stack)),
     ...(culprit === undefined ? [] : ([['FOLLOWUP_NAME', 'MachineOwner']] as const)),
-    ...bucketFields(bugCheck, culprit),
+    ...bucketFields(session, bugCheck, culprit),
   ];
   const lines = ['Debugging Details:', '------------------', ''];
   for (const [name, value, ...more] of fields) lines.push(`${name}:  ${value}`, ...more, '');
@@ -72,19 +80,30 @@ function bugCheckField(bugCheck: BugCheck): Field {
 }
 
 function accessFields(session: Session, bugCheck: BugCheck | undefined): Field[] {
-  const known = bugCheck && accessChecks.get(bugCheck.code);
-  if (bugCheck === undefined || known === undefined) return [];
+  if (bugCheck === undefined) return [];
   const values = parameterValues(bugCheck);
-  const va = vaFromU64(values[0] ?? 0n);
-  const access = known.access === undefined ? 1n : (values[known.access] ?? 0n);
-  const name = access === 0n ? 'READ_ADDRESS' : access === 1n || access === 2n ? 'WRITE_ADDRESS' : 'EXECUTE_ADDRESS';
+  const [first = 0n] = values;
+  if (exceptionChecks.includes(bugCheck.code)) {
+    return [['EXCEPTION_CODE', `(NTSTATUS) ${statusWithName(Number(first & 0xffff_ffffn))}`]];
+  }
+  const known = accessChecks.get(bugCheck.code);
+  if (known === undefined) return [];
+  const va = vaFromU64(first);
   const symbol = symbolAt(session, va);
-  return [[name, `${extensionAddress(va)}${symbol === undefined ? '' : ` ${symbol}`}`]];
+  const where = `${argumentDigits(first)}${symbol === undefined ? '' : ` ${symbol}`}`;
+  return [[accessNames.get(values[known.access] ?? 0n) ?? 'EXECUTE_ADDRESS', where]];
 }
+
+/** 1 and 2 write, by the bug check; 8 and 0x10 execute. */
+const accessNames: ReadonlyMap<bigint, string> = new Map([
+  [0n, 'READ_ADDRESS'],
+  [1n, 'WRITE_ADDRESS'],
+  [2n, 'WRITE_ADDRESS'],
+]);
 
 function faultingIp(session: Session, bugCheck: BugCheck | undefined): Field[] {
   if (bugCheck === undefined) return [['FAULTING_IP', '', ...placeLines(session, session.target.nt.cpu.state.rip)]];
-  const index = accessChecks.get(bugCheck.code)?.ip;
+  const index = exceptionChecks.includes(bugCheck.code) ? 1 : accessChecks.get(bugCheck.code)?.instruction;
   if (index === undefined) return [];
   return [['FAULTING_IP', '', ...placeLines(session, vaFromU64(parameterValues(bugCheck)[index] ?? 0n))]];
 }
@@ -126,12 +145,16 @@ function stackText(session: Session): string[] {
   });
 }
 
-function placeFields(session: Session, { address, site }: Place, stack: readonly Va[]): Field[] {
-  const name = followupName(session, { address, site });
+function placeFields(session: Session, place: Place, stack: readonly Va[]): Field[] {
+  const { address, site } = place;
+  const name = followupName(session, place);
+  // An offset belongs to the function that the code stands in.
+  const names = site.inlined
+    ? [name, `(Inline Function) ${siteName({ ...site, offset: '0x0' })}${siteLine(site)}`]
+    : [`${name}${siteLine(site)}`];
   const index = stack.indexOf(address);
-  const inlined = site.inlined ? [`${siteName(site)}${siteLine(site)}`] : [];
   return [
-    ['FOLLOWUP_IP', '', `${name}${siteLine(site)}`, ...inlined, codeText(instructionAt(session, address))],
+    ['FOLLOWUP_IP', '', ...names, codeText(instructionAt(session, address))],
     ...sourceFields(session, site),
     // A tail jump has left no frame.
     ...(index < 0 ? [] : ([['SYMBOL_STACK_INDEX', index.toString(16)]] as const)),
@@ -159,14 +182,14 @@ function sourceFields({ target }: Session, { file, line }: Site): Field[] {
 }
 
 /** What alike bug checks have in common. */
-function bucketFields(bugCheck: BugCheck | undefined, culprit: Culprit | undefined): Field[] {
+function bucketFields(session: Session, bugCheck: BugCheck | undefined, culprit: Culprit | undefined): Field[] {
   if (bugCheck === undefined) return [];
   const name = bugCheckField(bugCheck)[1];
   const where =
-    culprit?.place?.site.function === undefined
+    culprit?.place === undefined
       ? `IMAGE_${culprit?.image.fileName ?? 'unknown'}`
-      : `${moduleName(culprit.image)}!${culprit.place.site.function}`;
-  const bucket = isLeakCheck(bugCheck) ? `${name}_VRF_LEAKED_POOL_${where}` : `${name}_VRF_${where}`;
+      : followupName(session, culprit.place).replace(/\+[0-9a-f]+$/, '');
+  const bucket = `${name}_VRF_${isLeakCheck(bugCheck) ? 'LEAKED_POOL_' : ''}${where}`;
   return [
     ['FAILURE_BUCKET_ID', bucket],
     ['BUCKET_ID', bucket],
