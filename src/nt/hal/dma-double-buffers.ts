@@ -114,11 +114,11 @@ export function damagedGuards(nt: Nt, transfer: MappedTransfer): readonly GuardD
 /** What was written to registers of a file that map nothing. */
 export function damagedFreeRegisters(nt: Nt, file: MapRegisterFile): readonly GuardDamage[] {
   const damages: GuardDamage[] = [];
+  const bytes = new Uint8Array(pageSize);
   for (const { buffer, transfer } of nt.dma.registersOf(file)) {
     if (buffer === undefined || !buffer.isGuarded || transfer !== undefined) continue;
-    const bytes = new Uint8Array(pageSize);
     nt.dma.bus.read(bufferAddress(buffer), bytes);
-    const at = bytes.findIndex((byte) => byte !== guardPadding);
+    const at = firstOther(bytes, 0, bytes.length);
     if (at >= 0) damages.push({ kind: 'free-register', address: bufferAddress(buffer) + BigInt(at) });
   }
   return damages;
@@ -139,41 +139,36 @@ function damageOf(nt: Nt, { start, data, dataEnd, end }: GuardedRange): GuardDam
   nt.dma.bus.read(dataEnd, after);
   const damages: GuardDamage[] = [];
   const hasTag = (guard: Uint8Array): boolean => guard.length >= guardTag.length;
-  // The byte next to the buffer is the last one before it and the first one behind it.
-  const wrongBefore = (from: number, to: number, expected: (index: number) => number): number => {
-    for (let index = to - 1; index >= from; index--) if (before[index] !== expected(index)) return index;
-    return -1;
-  };
-  const wrongAfter = (from: number, to: number, expected: (index: number) => number): number => {
-    for (let index = from; index < to; index++) if (after[index] !== expected(index)) return index;
-    return -1;
-  };
   const add = (kind: GuardDamage['kind'], base: bigint, index: number): void => {
     if (index >= 0) damages.push({ kind, address: base + BigInt(index) });
   };
   const tagStart = hasTag(before) ? before.length - guardTag.length : before.length;
   const tagEnd = hasTag(after) ? guardTag.length : 0;
-  add(
-    'tag-before',
-    start,
-    wrongBefore(tagStart, before.length, (index) => guardTag[index - tagStart] as number),
+  // The byte next to the buffer is the last one before it and the first one behind it.
+  const tagBefore = guardTag.findLastIndex(
+    (byte, index) => tagStart < before.length && before[tagStart + index] !== byte,
   );
+  add('tag-before', start, tagBefore < 0 ? -1 : tagStart + tagBefore);
   add(
     'tag-after',
     dataEnd,
-    wrongAfter(0, tagEnd, (index) => guardTag[index] as number),
+    guardTag.findIndex((byte, index) => tagEnd > 0 && after[index] !== byte),
   );
-  add(
-    'padding-before',
-    start,
-    wrongBefore(0, tagStart, () => guardPadding),
-  );
-  add(
-    'padding-after',
-    dataEnd,
-    wrongAfter(tagEnd, after.length, () => guardPadding),
-  );
+  add('padding-before', start, lastOther(before, 0, tagStart));
+  add('padding-after', dataEnd, firstOther(after, tagEnd, after.length));
   return damages;
+}
+
+/** The first byte from `from` to before `to` that is no padding; -1 if all are. */
+function firstOther(bytes: Uint8Array, from: number, to: number): number {
+  for (let index = from; index < to; index++) if (bytes[index] !== guardPadding) return index;
+  return -1;
+}
+
+/** The last one. */
+function lastOther(bytes: Uint8Array, from: number, to: number): number {
+  for (let index = to - 1; index >= from; index--) if (bytes[index] !== guardPadding) return index;
+  return -1;
 }
 
 // ---- guards of common buffers
