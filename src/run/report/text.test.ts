@@ -189,7 +189,7 @@ const reports: Readonly<Record<string, Report>> = {
   incomplete: {
     ...clean,
     verdict: 'incomplete',
-    options: { flags: '0x209BB', active: ['Pool tracking'], notImplemented: ['Special pool', 'DMA checking'] },
+    options: { flags: '0x209BB', active: ['Pool tracking', 'DMA checking'], notImplemented: ['Special pool'] },
     reasons: [
       'the driver calls ntoskrnl.exe!Foo, which is not supported',
       "the option 'Special pool' was asked for and is not supported yet",

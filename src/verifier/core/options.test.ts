@@ -8,7 +8,7 @@ describe('the options of Driver Verifier', () => {
   });
 
   it('are on by default where they are standard and exist', () => {
-    expect(defaultFlags).toBe(0x8);
+    expect(defaultFlags).toBe(0x88);
   });
 
   it('have distinct bits', () => {

@@ -39,7 +39,7 @@ export const verifierOptions: readonly VerifierOption[] = [
   option(4, 'I/O verification', true),
   option(5, 'Deadlock detection', true),
   option(6, 'Enhanced I/O verification', false),
-  option(7, 'DMA checking', true),
+  option(7, 'DMA checking', true, true),
   option(8, 'Security checks', true),
   option(9, 'Force pending I/O requests', false),
   option(10, 'IRP logging', false),

@@ -84,13 +84,13 @@ static NTSTATUS DeallocateAll(void)
     return STATUS_SUCCESS;
 }
 
-/* A scatter/gather master: several MapTransfers, one flush. `Last`: what is flushed of the last piece. */
+/* A scatter/gather master: several MapTransfers, one flush. */
 static NTSTATUS Scatter(ULONG Offset, ULONG Length)
 {
     ULONG registers, done, bytes, pages = (Offset + Length + PAGE - 1) / PAGE;
     CHANNEL channel = {0};
     BUFFER buffer;
-    PDMA_ADAPTER adapter = GetAdapter(2, TRUE, 0x10000, &registers);
+    PDMA_ADAPTER adapter = GetAdapter(2, TRUE, 0x60000, &registers);
 
     CHECK(adapter != NULL && NT_SUCCESS(MakeBuffer(&buffer, Offset, Length, 1)));
     CHECK(registers >= pages && NT_SUCCESS(GetChannel(adapter, pages, DeallocateObjectKeepRegisters, &channel)));
