@@ -93,6 +93,23 @@ function expectSameEnd(words: readonly string[], first: Machine, snapshots: read
   }
 }
 
+it('the same report when every instruction is a step', () => {
+  const words = ['line', 'poll'];
+  const expected = reportOf(words);
+  const machine = machineFor(words);
+  machine.nt.debugControl.slice = { calls: 1 };
+  let steps = 0;
+  while (machine.resume() === 'stopped') {
+    const isTalking = machine.nt.io.hardware.nextDue !== Number.POSITIVE_INFINITY;
+    if (isTalking || (steps > 0 && steps < 3000)) {
+      machine.nt.debugControl.stepInstruction();
+      steps++;
+    } else machine.nt.debugControl.slice = { instructions: 500 };
+  }
+  expect(steps).toBeGreaterThan(200);
+  expect(buildReport(machine)).toEqual(expected);
+});
+
 it('a snapshot while a driver polls goes on to the same end in a fresh machine', () => {
   const words = ['line', 'poll', 'spin'];
   const first = machineFor(words);

@@ -4,7 +4,7 @@
  */
 import type { StoreCell } from '../../base/store.ts';
 import type { Va } from '../../base/va.ts';
-import { Gpr } from '../../engine/cpu/state.ts';
+import { Flag, Gpr } from '../../engine/cpu/state.ts';
 import { BugCheck } from '../declare/bug-check.ts';
 import type { ResumedCall } from '../declare/call.ts';
 import { anyIrql } from '../declare/irql-ranges.ts';
@@ -113,7 +113,8 @@ export class Interrupts {
     const { nt } = this;
     const { hardware } = nt.io;
     hardware.expire();
-    const due = nt.scheduler.hasRunningThread ? hardware.interruptAbove(nt.cpu.state.irql) : undefined;
+    const mayInterrupt = nt.scheduler.hasRunningThread && nt.cpu.state.flag(Flag.If);
+    const due = mayInterrupt ? hardware.interruptAbove(nt.cpu.state.irql) : undefined;
     if (due === undefined) return false;
     hardware.acknowledge(due);
     const { context, stack } = this.interrupt();

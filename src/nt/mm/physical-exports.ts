@@ -15,7 +15,8 @@ import { holderOf } from './holder.ts';
 import { pageOf, spannedPages } from './mdl-layout.ts';
 import { accessOfProtection } from './page-protection.ts';
 
-const noDevices = 'addresses outside of RAM have no device: they read as 0xFF, and hold what is written while mapped';
+const noDevices =
+  'addresses outside of RAM have no device but those of a device model: they read as 0xFF, and hold what is written while mapped';
 
 /** MmMapIoSpace: null if the range is empty, no physical one, or addresses are used up. */
 function mapIoSpace(nt: Nt, physical: bigint, bytes: number, flags: number, call: Call): Va {

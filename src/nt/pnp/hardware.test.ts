@@ -90,6 +90,15 @@ describe('a model with ports', () => {
     expect(read(8)).toBe(21);
   });
 
+  it('says which model failed', () => {
+    const read = (): number => {
+      throw new Error('no such thing');
+    };
+    boot({ ...thermometer, read });
+    nt.io.hardware.enable(pdo);
+    expect(() => nt.io.hardware.readPort(port(0), 4)).toThrow("the device model 'thermometer' failed: no such thing");
+  });
+
   it('is called by its hardware IDs', () => {
     expect(nt.io.pnp.get(pdo)?.identity).toMatchObject({
       deviceId: 'PCI\\VEN_1234&DEV_7E70&SUBSYS_00000000&REV_00',

@@ -2,6 +2,7 @@
  * The device with a model (`src/hardware/`) on the simulated bus: what stands between the model and the machine. One device
  * is present at a time; where one was before, nothing answers.
  */
+import { PoolproofError } from '../../base/errors.ts';
 import type { StoreCell, StoreMap } from '../../base/store.ts';
 import type { StoreBytes } from '../../base/store-bytes.ts';
 import type { StoreNumbers } from '../../base/store-numbers.ts';
@@ -139,7 +140,7 @@ export class Hardware implements DevicePages {
     this.quiesce();
     this.numbers.values.fill(0);
     for (const block of this.memory) block.clear();
-    this.model?.reset?.(this.host);
+    this.ask((model) => model.reset?.(this.host));
   }
 
   private quiesce(): void {
@@ -161,19 +162,18 @@ export class Hardware implements DevicePages {
   load(frame: number, offset: number, bytes: DeviceBytes): number {
     const access = this.accessAt(frame, offset, bytes);
     this.nt.clock.skip(loadLasts100ns);
-    if (access === undefined || this.model === undefined) return ones(bytes);
-    return (this.model.read(this.host, access) & ones(bytes)) >>> 0;
+    return access === undefined ? ones(bytes) : this.read(access);
   }
 
   store(frame: number, offset: number, bytes: DeviceBytes, value: number): void {
     const access = this.accessAt(frame, offset, bytes);
-    if (access !== undefined) this.model?.write(this.host, access, value);
+    if (access !== undefined) this.write(access, value);
   }
 
   peek(frame: number, offset: number, bytes: DeviceBytes): number | undefined {
     const access = this.accessAt(frame, offset, bytes);
     if (access === undefined) return ones(bytes);
-    const value = this.model?.peek?.(this.host, access);
+    const value = this.ask((model) => model.peek?.(this.host, access));
     return value === undefined ? undefined : (value & ones(bytes)) >>> 0;
   }
 
@@ -193,16 +193,36 @@ export class Hardware implements DevicePages {
   /** Undefined for a port that is not this device's. */
   readPort(port: number, bytes: DeviceBytes): number | undefined {
     const access = this.access('port', port, bytes);
-    if (access === undefined || this.model === undefined) return this.hasPort(port) ? ones(bytes) : undefined;
+    if (access === undefined) return this.hasPort(port) ? ones(bytes) : undefined;
     this.nt.clock.skip(loadLasts100ns);
-    return (this.model.read(this.host, access) & ones(bytes)) >>> 0;
+    return this.read(access);
   }
 
   /** False for a port that is not this device's. */
   writePort(port: number, bytes: DeviceBytes, value: number): boolean {
     const access = this.access('port', port, bytes);
-    if (access !== undefined) this.model?.write(this.host, access, (value & ones(bytes)) >>> 0);
+    if (access !== undefined) this.write(access, value);
     return access !== undefined || this.hasPort(port);
+  }
+
+  private read(access: DeviceAccess): number {
+    const value = this.ask((model) => model.read(this.host, access)) ?? 0;
+    return (value & ones(access.bytes)) >>> 0;
+  }
+
+  private write(access: DeviceAccess, value: number): void {
+    this.ask((model) => model.write(this.host, access, (value & ones(access.bytes)) >>> 0));
+  }
+
+  /** A model is somebody's own: when it throws, that is said of it. */
+  private ask<T>(body: (model: DeviceModel) => T): T | undefined {
+    if (this.model === undefined) return undefined;
+    try {
+      return body(this.model);
+    } catch (cause) {
+      const what = cause instanceof Error ? cause.message : String(cause);
+      throw new PoolproofError('PP3300', `the device model '${this.model.name}' failed: ${what}`, { cause });
+    }
   }
 
   hasPort(port: number): boolean {
@@ -269,7 +289,7 @@ export class Hardware implements DevicePages {
       const [first] = [...this.events.entries()].sort(([, a], [, b]) => a.due - b.due || a.order - b.order);
       if (first === undefined) return;
       this.events.delete(first[0]);
-      this.model?.due?.(this.host, first[0]);
+      this.ask((model) => model.due?.(this.host, first[0]));
     }
   }
 
