@@ -4,7 +4,7 @@ import type { JSX } from 'preact';
 import { useRef } from 'preact/hooks';
 import { printable } from '../../src/base/printable.ts';
 import { addFiles, discardMachine, openOffered, openSample } from './actions.ts';
-import { droppedFiles, givenFile } from './files.ts';
+import { givenFile } from './files.ts';
 import type { ListedDriver, Sample } from './state.ts';
 import * as state from './state.ts';
 
@@ -22,23 +22,11 @@ export function DriversPage(): JSX.Element {
   );
 }
 
+/** Files are taken wherever they are dropped (main.tsx); this is where users look for it. */
 function DropZone(): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the button inside does the same from the keyboard
-    <div
-      class="drop-zone"
-      onDragOver={(event) => {
-        event.preventDefault();
-        event.currentTarget.classList.add('is-over');
-      }}
-      onDragLeave={(event) => event.currentTarget.classList.remove('is-over')}
-      onDrop={(event) => {
-        event.preventDefault();
-        event.currentTarget.classList.remove('is-over');
-        if (event.dataTransfer !== null) void droppedFiles(event.dataTransfer).then((files) => addFiles(files));
-      }}
-    >
+    <div class="drop-zone">
       <p>Drop drivers (.sys) here, with their symbols (.pdb) and source files or folders.</p>
       <button type="button" onClick={() => input.current?.click()}>
         Add drivers…

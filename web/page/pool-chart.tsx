@@ -81,7 +81,7 @@ function optionsFor(element: HTMLElement): uPlot.Options {
   return {
     width: widthOf(element),
     height: heightPx,
-    scales: { x: { time: false }, bytes: { range: fromZero }, count: { range: fromZero } },
+    scales: { x: { time: false }, bytes: { range: fromZero }, count: { range: withRoom } },
     series: [
       { label: 'Virtual time', value: (_, value) => (value === null ? '' : milliseconds(value)) },
       line('Paged pool, bytes', '--paged', 'bytes'),
@@ -91,7 +91,7 @@ function optionsFor(element: HTMLElement): uPlot.Options {
     axes: [
       { ...axis, space: 90, values: (_, splits) => splits.map(milliseconds) },
       { ...axis, scale: 'bytes', size: 70, label: 'bytes', stroke: colour('--text') },
-      { ...axis, scale: 'count', side: 1, size: 60, grid: { show: false }, label: 'allocations' },
+      { ...axis, scale: 'count', side: 1, size: 60, grid: { show: false }, label: 'allocations', incrs: wholeNumbers },
     ],
     hooks: { draw: [drawMarks] },
   };
@@ -100,6 +100,13 @@ function optionsFor(element: HTMLElement): uPlot.Options {
 function fromZero(_: uPlot, _low: number, high: number | null): [number, number] {
   return [0, Math.max(1, (high ?? 0) * 1.05)];
 }
+
+/** Another height than that of the bytes: blocks of one size would have one line. */
+function withRoom(chart: uPlot, low: number, high: number | null): [number, number] {
+  return fromZero(chart, low, (high ?? 0) * 1.3);
+}
+
+const wholeNumbers = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 
 /** A line where each step began; the names of those that have room. */
 function drawMarks(chart: uPlot): void {

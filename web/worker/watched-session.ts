@@ -133,7 +133,10 @@ export class WatchedSession {
     } finally {
       this.end();
     }
-    if (session.hasQuit) this.debugger_ = undefined;
+    if (session.hasQuit) {
+      this.debugger_ = undefined;
+      this.watched.machine.nt.debugControl.detach();
+    }
     this.post({ kind: 'prompt', prompt: session.prompt });
   }
 
