@@ -175,3 +175,56 @@ it('names made to be obeyed by terminals are shown as they are', async () => {
   expect(text).toContain('_');
   expect(session.complete('db ').candidates.join('')).not.toContain('\u001b');
 });
+
+it.each(['drivers/leaky-ticker/leaky-ticker.sys', 'drivers/leaky-beacon/leaky-beacon.sys', 'test/drivers/seh/seh.sys'])(
+  'frames are those that the kernel walks wherever %s stops',
+  (path) => {
+    const { machine } = debug([path]);
+    const { nt } = machine;
+    nt.debugControl.attach();
+    nt.debugControl.slice = { calls: 11, instructions: 5000 };
+    let stops = 0;
+    let atDispatch = 0;
+    while (machine.resume() === 'stopped') {
+      stops++;
+      if (nt.cpu.state.irql === 2) atDispatch++;
+      const frames = nt.exceptions.frames(32);
+      expect(frames.map(({ rip }) => rip)).toEqual(nt.currentStack());
+      expect(frames.every(({ rsp }, index) => index === 0 || rsp > (frames[index - 1]?.rsp ?? 0))).toBe(true);
+    }
+    expect(stops).toBeGreaterThan(20);
+    if (path.includes('ticker')) expect(atDispatch).toBeGreaterThan(5);
+  },
+);
+
+it('what is only looked at leaves no trace in the report', async () => {
+  const plain = debug([beacon]).machine.report();
+  const { machine, type } = inDispatch();
+  await type([
+    'k',
+    'kv',
+    'r',
+    'u',
+    'uf',
+    'db @rsp L200',
+    'dps @rsp',
+    'lm',
+    'x *!*',
+    'ln @rip',
+    '? poi(@rsp)',
+    'da 0',
+    '.time',
+  ]);
+  machine.nt.debugControl.detach();
+  expect(machine.resume()).toBe('over');
+  const { host: _, ...looked } = machine.report();
+  const { host: __, ...expected } = plain;
+  expect(looked).toEqual(expected);
+});
+
+it('empty lines repeat what can be repeated, and nothing else', async () => {
+  const { type } = inDispatch();
+  expect(await type(['', '? 1', ''])).toBe(
+    '0: kd> \n0: kd> ? 1\nEvaluate expression: 1 = 00000000`00000001\n0: kd> \n',
+  );
+});
