@@ -220,7 +220,7 @@ function gapRoutines(): Record<string, Routine> {
   for (const name of gaps) {
     routines[`Hal${name}`] = ntRoutine({
       doc: `wdm.h; ns-wdm-_dma_operations: ${name}`,
-      irql: upToDispatch,
+      irql: name.includes('Domain') ? passiveOnly : upToDispatch,
       params: { DmaAdapter: padapter },
       returns: 'NTSTATUS',
       support: { partial: 'named when it is called: nothing of it is done' },

@@ -8,6 +8,7 @@ import type { Call, ResumedCall } from '../declare/call.ts';
 import type { Holder, Origin } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
 import { DmaBus } from './dma-bus.ts';
+import type { FrameRun } from './dma-frame-runs.ts';
 import type { ChannelRequest } from './dma-requests.ts';
 
 /** DEVICE_DESCRIPTION as it stood when the adapter was obtained; what its version lacks is 0. */
@@ -88,6 +89,8 @@ export interface MapRegisterFile extends Holder {
 
 /** Pages of the HAL's that a device sees in place of the driver's. */
 export interface DoubleBuffer {
+  /** The memory that it is in, alone or with those of other registers in a row. */
+  readonly run: FrameRun;
   /** Frame numbers; see `nt.addressSpace.frames`. */
   readonly frame: number;
   /** Frames of padding before and behind. Undefined without guards, or where the neighbour register's page lies there. */
@@ -209,6 +212,8 @@ export class Dma {
   readonly operations: StoreMap<string, Va>;
   /** Requests for channels and lists that wait, first come first. */
   readonly waiting: StoreCell<readonly ChannelRequest[]>;
+  /** Memory of the HAL's that no double buffer is in. */
+  readonly spareRuns: StoreCell<readonly FrameRun[]>;
   /** What identifies a transfer or a request. */
   private readonly lastId: StoreCell<number>;
 
@@ -225,6 +230,7 @@ export class Dma {
     this.lists = nt.stores.map('hal/dma-scatter-gather-lists');
     this.operations = nt.stores.map('hal/dma-operations');
     this.waiting = nt.stores.cell<readonly ChannelRequest[]>('hal/dma-waiting', []);
+    this.spareRuns = nt.stores.cell<readonly FrameRun[]>('hal/dma-spare-runs', []);
     this.lastId = nt.stores.cell('hal/dma-last-id', 0);
   }
 

@@ -4,10 +4,10 @@
  * and behind what is mapped, padding around it and in registers that map nothing (`!dma`, bug check 0xE6/0x0F).
  */
 import { pageSize } from '../../engine/memory/layout.ts';
-import { fits } from '../mm/contiguous-memory.ts';
 import { firstPfn } from '../mm/frames.ts';
 import type { Nt } from '../nt.ts';
 import type { CommonBuffer, DmaAdapter, DoubleBuffer, MappedTransfer, MapRegisterFile } from './dma-adapters.ts';
+import { giveRun, takeRun } from './dma-frame-runs.ts';
 
 /** `DmaVrfy0` */
 export const guardTag: readonly number[] = [0x44, 0x6d, 0x61, 0x56, 0x72, 0x66, 0x79, 0x30];
@@ -41,14 +41,14 @@ export function allocateDoubleBuffers(
 }
 
 function inARow(nt: Nt, adapter: DmaAdapter, count: number, isGuarded: boolean): DoubleBuffer[] | undefined {
-  const { memory } = nt;
-  const pages = count + (isGuarded ? 2 : 0);
-  if (pages > memory.freeFrameCount) return undefined;
-  const limits = { lowest: 0n, highest: adapter.highestAddress, boundary: 0n };
-  const first = memory.allocateContiguousFrames(pages, (frame) => fits(frame, pages, limits));
-  if (first === undefined) return undefined;
-  if (isGuarded) for (let index = 0; index < pages; index++) memory.frameBytes(first + index).fill(guardPadding);
+  const run = takeRun(nt, count + (isGuarded ? 2 : 0), adapter.highestAddress);
+  if (run === undefined) return undefined;
+  const { first, pages } = run;
+  if (isGuarded) {
+    for (let frame = first; frame < first + pages; frame++) nt.memory.frameBytes(frame).fill(guardPadding);
+  }
   return Array.from({ length: count }, (_, index) => ({
+    run,
     frame: first + index + (isGuarded ? 1 : 0),
     before: isGuarded && index === 0 ? first : undefined,
     after: isGuarded && index === count - 1 ? first + pages - 1 : undefined,
@@ -56,11 +56,8 @@ function inARow(nt: Nt, adapter: DmaAdapter, count: number, isGuarded: boolean):
   }));
 }
 
-export function freeDoubleBuffers(nt: Nt, buffers: Iterable<DoubleBuffer>): void {
-  const { frames } = nt.addressSpace;
-  for (const { frame, before, after } of buffers) {
-    for (const each of [before, frame, after]) if (each !== undefined) frames.release(each);
-  }
+export function freeDoubleBuffers(nt: Nt, buffers: readonly DoubleBuffer[]): void {
+  for (const run of new Set(buffers.map((buffer) => buffer.run))) giveRun(nt, run);
 }
 
 /** Physical address of a double buffer's page. */

@@ -74,11 +74,13 @@ function buffersFor(
 /** What is still mapped is so no more, and data in double buffers is lost. */
 export function freeFile(nt: Nt, file: MapRegisterFile): void {
   nt.events.emit('mapRegistersFreed', { file });
+  const buffers: DoubleBuffer[] = [];
   for (const { address, buffer, transfer } of nt.dma.registersOf(file)) {
-    if (buffer !== undefined) freeDoubleBuffers(nt, [buffer]);
+    if (buffer !== undefined) buffers.push(buffer);
     if (transfer !== undefined) nt.dma.transfers.delete(transfer);
     nt.dma.registers.delete(address);
   }
+  freeDoubleBuffers(nt, buffers);
   nt.dma.files.delete(file.base);
   nt.dma.nextRegisters.delete(file.base);
   nt.pool.freeKernel(file.base);

@@ -214,12 +214,35 @@ describe('double buffers with guards', () => {
     expect(damagedGuards(nt, transfer).map(({ kind }) => kind)).toEqual(['tag-before', 'tag-after']);
   });
 
-  it('give their memory back', () => {
+  it('give their memory back, to the next ones', () => {
     const { kernel, adapter, base, nt } = guarded();
-    const before = nt.memory.freeFrameCount;
     kernel.call('HalFreeMapRegisters', adapter, base, 3);
-    expect(nt.memory.freeFrameCount).toBe(before + 6);
     expect(nt.dma.registers.size).toBe(0);
+    const kept = new Set(nt.dma.spareRuns.value);
+    expect(kept.size).toBe(2);
+    for (let round = 0; round < 3; round++) {
+      const granted = kernel.outcome('HalAllocateAdapterChannel', adapter, dmaDeviceObject(kernel), 2, 0x7777, 0);
+      expect(nt.dma.spareRuns.value).toHaveLength(0);
+      returned(kernel, 'HalAllocateAdapterChannel', granted, 2);
+      expect(new Set(nt.dma.spareRuns.value)).toEqual(kept);
+    }
+  });
+
+  it('are not in memory that somebody still looks at', () => {
+    const { kernel, adapter, base, file, nt } = guarded();
+    const frame = nt.dma.register(file, 0).buffer?.frame ?? 0;
+    const physical = BigInt(nt.addressSpace.frames.pfnOf(frame)) * 0x1000n;
+    const view = kernel.callVa('MmMapIoSpace', physical, 0x1000, 0);
+    kernel.call('HalFreeMapRegisters', adapter, base, 3);
+    const others = (): number[] => {
+      const granted = kernel.outcome('HalAllocateAdapterChannel', adapter, dmaDeviceObject(kernel), 2, 0x7777, 0);
+      const frames = [...nt.dma.registers.values()].map(({ buffer }) => buffer?.frame ?? 0);
+      returned(kernel, 'HalAllocateAdapterChannel', granted, 2);
+      return frames;
+    };
+    expect(others()).not.toContain(frame);
+    kernel.call('MmUnmapIoSpace', view, 0x1000);
+    expect(nt.dma.spareRuns.value.map(({ first }) => first + 1)).toContain(frame);
   });
 });
 
