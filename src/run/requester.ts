@@ -130,14 +130,15 @@ export class Requester {
 }
 
 function dataOf(parts: readonly InputPart[], handleNamed: (name: string) => number): Uint8Array {
-  const bytes: number[] = [];
-  for (const part of parts) {
-    if ('bytes' in part) {
-      bytes.push(...part.bytes);
-      continue;
-    }
-    const handle = handleNamed(part.handleName);
-    for (let index = 0; index < 8; index++) bytes.push(Math.floor(handle / 256 ** index) % 256);
+  const pieces = parts.map((part) => ('bytes' in part ? part.bytes : handleBytes(handleNamed(part.handleName))));
+  const data = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    data.set(piece, at);
+    at += piece.length;
   }
-  return Uint8Array.from(bytes);
+  return data;
 }
+
+const handleBytes = (handle: number): Uint8Array =>
+  Uint8Array.from({ length: 8 }, (_, index) => Math.floor(handle / 256 ** index) % 256);
