@@ -157,8 +157,10 @@ export interface ScatterGatherList extends Holder {
   readonly isWriteToDevice: boolean;
   /** In a buffer of the driver's (BuildScatterGatherList). */
   readonly isInDriverBuffer: boolean;
-  /** What BuildMdlFromScatterGatherList made; null before. */
+  /** What BuildMdlFromScatterGatherList answered; null before. */
   readonly builtMdl: Va;
+  /** The HAL's, if the device sees pages of its own. */
+  readonly ownMdls: readonly Va[];
 }
 
 /** Whether devices see the driver's memory or copies of it. Replaced by whoever verifies drivers; no state. */

@@ -108,7 +108,16 @@ function buildList(nt: Nt, adapter: DmaAdapter, request: ListRequest, file: MapR
   const list = isInDriverBuffer ? buffer : nt.pool.allocateKernel(listBytes(request.registers), listTag);
   const elements = writeList(nt, list, transfers);
   const base = { list, adapter: adapter.adapter, base: file.base, mdl, va, offset, bytes, elements };
-  const record = { ...base, isWriteToDevice, isInDriverBuffer, builtMdl: nullVa, imageIndex, stack, activity };
+  const record = {
+    ...base,
+    isWriteToDevice,
+    isInDriverBuffer,
+    builtMdl: nullVa,
+    ownMdls: [],
+    imageIndex,
+    stack,
+    activity,
+  };
   nt.dma.lists.set(list, record);
   nt.events.emit('scatterGatherListBuilt', { list: record });
   return list;

@@ -177,6 +177,32 @@ describe('lists in buffers of the driver', () => {
   });
 });
 
+describe('BuildMdlFromScatterGatherList of copies', () => {
+  it('describes the pages of the HAL, MDL by MDL, until the list is put', () => {
+    const { kernel, nt, adapter, get, put, listOf, elements } = setUp({}, 2);
+    const first = dmaMemory(kernel, [0, 2, 3, 5], 0x800, 0x3000);
+    const second = dmaMemory(kernel, [0], 0x40, 0x100);
+    MDL.Next.set(nt.memory, first.mdl, second.mdl);
+    const outcome = get(first.mdl, vaAdd(first.va, 0x10), 0x30f0);
+    const list = listOf(outcome);
+    returned(kernel, 'HalGetScatterGatherList', outcome);
+    const target = nt.pool.allocateKernel(8, 'Test');
+    expect(kernel.call('HalBuildMdlFromScatterGatherList', adapter, list, first.mdl, target)).toBe(0);
+    const built = nt.memory.readVa(target);
+    const next = MDL.Next.get(nt.memory, built);
+    expect([MDL.ByteCount.get(nt.memory, built), MDL.ByteCount.get(nt.memory, next)]).toEqual([0x2ff0, 0x100]);
+    const view = kernel.callVa('MmMapLockedPagesSpecifyCache', built, 0, 1, 0, 0, 0);
+    expect(nt.addressSpace.frames.physicalAddress(view)).toBe(elements(list)[0]?.[0]);
+    expect([...nt.memory.readBytes(view, 0x2ff0)]).toEqual([...nt.memory.readBytes(vaAdd(first.va, 0x10), 0x2ff0)]);
+    const other = kernel.callVa('MmMapLockedPagesSpecifyCache', next, 0, 1, 0, 0, 0);
+    expect([...nt.memory.readBytes(other, 0x100)]).toEqual([...nt.memory.readBytes(second.va, 0x100)]);
+    put(list);
+    expect(nt.memory.mappingAt(view)).toBeUndefined();
+    expect(nt.pool.blockAt(built)).toBeUndefined();
+    expect([...nt.mdls.outstandingMappings()]).toEqual([]);
+  });
+});
+
 describe('GetScatterGatherListEx', () => {
   it('needs no routine if it need not wait; then FreeAdapterObject gives the channel back', () => {
     const { kernel, nt, adapter, deviceObject, put } = setUp({ version: 3 });

@@ -32,6 +32,7 @@ import {
 } from './dma-calls.ts';
 import { isTransferContext } from './dma-channel-routines.ts';
 import { grantNext, grantResume, listBytes, submit, writeWaitContext } from './dma-grants.ts';
+import { buildListMdls, freeListMdls } from './dma-list-mdl.ts';
 import { freeFile } from './dma-map-registers.ts';
 import { measure, offsetInMdl } from './dma-mdl.ts';
 import type { ListRequest } from './dma-requests.ts';
@@ -103,14 +104,14 @@ function getListEx(
 
 /** Flushes, and frees the registers and (unless it is in the driver's buffer) the list. */
 function putList(nt: Nt, record: ScatterGatherList, isWriteToDevice: boolean): void {
-  const { list, base, isInDriverBuffer, builtMdl } = record;
+  const { list, base, isInDriverBuffer, ownMdls } = record;
   nt.events.emit('scatterGatherListPut', { list: record });
+  freeListMdls(nt, ownMdls);
   const file = nt.dma.files.get(base);
   if (file !== undefined) {
     flushAll(nt, file, isWriteToDevice);
     freeFile(nt, file);
   }
-  if (builtMdl !== nullVa && builtMdl !== record.mdl) nt.mdls.free(builtMdl, undefined);
   nt.dma.lists.delete(list);
   if (!isInDriverBuffer) nt.pool.freeKernel(list);
 }
@@ -121,16 +122,15 @@ function needs(nt: Nt, mdl: Va, va: Va, length: number): { readonly bytes: numbe
   return { bytes: length, registers: Math.ceil(((vaLow(va) & pageMask) + length) / pageSize) };
 }
 
-/** The list's own memory as an MDL: the driver's, as long as the device sees that. */
+/** What the device sees as a chain of MDLs: the driver's own if it sees all of that. */
 function buildMdl(nt: Nt, record: ScatterGatherList, original: Va, targetAt: Va): Outcome {
   if (original === nullVa) return STATUS_INVALID_PARAMETER;
   if (record.builtMdl !== nullVa) return STATUS_NONE_MAPPED;
-  const file = nt.dma.files.get(record.base);
-  if (file === undefined || nt.dma.transfersOf(file.base).some(({ isBuffered }) => isBuffered)) {
-    return unsupported('BuildMdlFromScatterGatherList of a list whose buffers are copies');
-  }
-  nt.dma.lists.set(record.list, { ...record, builtMdl: original });
-  nt.memory.writeVa(targetAt, original);
+  const transfers = nt.dma.transfersOf(record.base);
+  const ownMdls = transfers.some(({ isBuffered }) => isBuffered) ? buildListMdls(nt, transfers) : [];
+  const builtMdl = ownMdls[0] ?? original;
+  nt.dma.lists.set(record.list, { ...record, builtMdl, ownMdls });
+  nt.memory.writeVa(targetAt, builtMdl);
   return STATUS_SUCCESS;
 }
 
@@ -255,7 +255,6 @@ export const halDmaLists = ntInternals({
     irql: upToDispatch,
     params: { DmaAdapter: padapter, ScatterGather: plist, OriginalMdl: pmdl, TargetMdl: PVOID },
     returns: 'NTSTATUS',
-    support: { partial: "lists whose elements are the driver's own pages" },
     body: (nt, { DmaAdapter, ScatterGather, OriginalMdl, TargetMdl }, call) =>
       withList(nt, DmaAdapter, ScatterGather, call, (record) => buildMdl(nt, record, OriginalMdl, TargetMdl)),
   }),
