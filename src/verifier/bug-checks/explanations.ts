@@ -2,9 +2,11 @@
  * What bug checks and their parameters mean: a sentence, and a few words for each parameter. The wording is ours; the
  * meanings are those of the "Bug Check Code Reference".
  */
+import { caseExplanations } from './case-explanations.ts';
 import { dmaExplanations } from './dma-explanations.ts';
 import { kernelExplanations } from './kernel-explanations.ts';
 import { poolCallMeanings } from './pool-call-explanations.ts';
+import { verifierRuleExplanations } from './verifier-rule-explanations.ts';
 
 type Meanings = readonly [string, string, string, string];
 
@@ -35,7 +37,9 @@ const explanations: ReadonlyMap<string, Explanation> = new Map<string, Explanati
     },
   ],
   ['c4', { about: 'A driver that is verified broke a rule of Driver Verifier.', meanings: ['the rule', '', '', ''] }],
+  ...verifierRuleExplanations,
   ...kernelExplanations,
+  ...caseExplanations,
   ...dmaExplanations,
   [
     'a',
