@@ -38,7 +38,6 @@ export class Execution {
   readonly breakpoints = new BreakpointList();
   private readonly session: Session;
   private isRunning_ = false;
-  private wantsBreak = false;
   /** Commands of a breakpoint run, and whether one of them said to go on. */
   private inCommands = false;
   private goesOn = false;
@@ -57,9 +56,7 @@ export class Execution {
 
   /** Stops a run as soon as it can. Does nothing if there is none. */
   breakIn(): void {
-    if (!this.isRunning_) return;
-    this.wantsBreak = true;
-    this.session.target.nt.debugControl.requestBreak();
+    if (this.isRunning_) this.session.target.nt.debugControl.requestBreak();
   }
 
   /** Called by `g`: true if it stands in a breakpoint's commands, after which the run goes on by itself. */
@@ -106,7 +103,6 @@ export class Execution {
     control.attach();
     control.stopsAtSteps = stopsAtSteps;
     this.isRunning_ = true;
-    this.wantsBreak = false;
     try {
       for (;;) {
         control.setBreakpoints([...this.breakpoints.addresses, ...(temporary?.addresses ?? [])]);
@@ -116,7 +112,6 @@ export class Execution {
         const stop = this.stopOf(control.lastStop, temporary);
         if (stop !== undefined) return stop;
         await this.session.host.breathe();
-        if (this.wantsBreak) return { kind: 'break-in' };
       }
     } finally {
       this.isRunning_ = false;

@@ -59,7 +59,9 @@ const flagTexts: readonly (readonly [string, string, string])[] = [
 /** The place where the machine stands and what comes next; also after a step or at a breakpoint. */
 export function showInstruction(session: Session): void {
   const { rip } = session.target.nt.cpu.state;
-  for (const line of instructionLine(session, instructionAt(session, rip), true)) session.print(line);
+  // An import thunk is the first thing of the routine that it leads to.
+  const va = session.symbols.thunkAt(rip)?.target?.va ?? rip;
+  for (const line of instructionLine(session, instructionAt(session, va), true)) session.print(line);
 }
 
 /** Digits of a register by its width. */
