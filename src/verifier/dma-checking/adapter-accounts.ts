@@ -20,7 +20,7 @@ export interface AdapterAccount {
   readonly scatterGatherLists: Flow;
   readonly commonBuffers: Flow;
   readonly channels: Flow;
-  /** Bytes that MapTransfer and the lists mapped since the last flush. */
+  /** Bytes that MapTransfer(Ex) mapped since the last flush. */
   readonly bytesMapped: number;
 }
 
@@ -52,8 +52,12 @@ export class AdapterAccounts {
       this.count(list.adapter, 'scatterGatherLists', 'allocated', 1),
     );
     nt.events.on('scatterGatherListPut', ({ list }) => this.count(list.adapter, 'scatterGatherLists', 'freed', 1));
-    nt.events.on('transferMapped', ({ transfer }) => this.mapped(transfer.adapter, transfer.bytes));
-    nt.events.on('transferFlushed', ({ transfer }) => this.mapped(transfer.adapter, undefined));
+    nt.events.on('transferMapped', ({ file, transfer }) => {
+      if (file.purpose === 'channel') this.mapped(file.adapter, transfer.bytes);
+    });
+    nt.events.on('transferFlushed', ({ file }) => {
+      if (file.purpose === 'channel') this.mapped(file.adapter, undefined);
+    });
   }
 
   of(adapter: Va): AdapterAccount | undefined {
