@@ -172,6 +172,24 @@ describe('!verifier', () => {
     expect(figure(gone, 'Current Pool Allocations')).toEqual([0, 0]);
   });
 
+  it('tells several drivers apart', async () => {
+    const folderOf = 'test/drivers/several';
+    const path = '\\\\.\\ROOT#POOLPROOF#0000#{3f2b9c11-7a55-4d0e-9112-6c0e442a9d31}';
+    const steps = [`open ${path}`, 'ioctl 0x222400', 'ioctl 0x222404'];
+    const { machine, type } = debug([`${folderOf}/function.sys`, `${folderOf}/leaky-filter.sys`], steps);
+    machine.run();
+    const leaks = buildReport(machine).leaks.filter(({ kind }) => counted.includes(kind));
+    const all = await type(['!verifier 3']);
+    expect(all).toContain('function.sys (Loaded)');
+    expect(all).toContain('leaky-filter.sys (Loaded and Unloaded)');
+    expect(rowsOf(all).length).toBe(leaks.reduce((sum, { count }) => sum + count, 0));
+    const [one, other] = [await type(['!verifier 3 function']), await type(['!verifier 3 leaky-filter.sys'])];
+    expect(rowsOf(one)).toEqual([]);
+    expect(one).not.toContain('leaky-filter.sys (');
+    expect(rowsOf(other)).toEqual(rowsOf(all));
+    expect(other).not.toContain('function.sys (');
+  });
+
   it('counts what drivers call', async () => {
     const { machine, type } = debug(['drivers/clean-mailbox/clean-mailbox.sys']);
     machine.run();
