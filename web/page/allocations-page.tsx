@@ -55,14 +55,22 @@ function Table(): JSX.Element {
     for (const first of pagesOf(rows)) if (!state.allocationPages.peek().has(first)) askAllocations(first, pageRows);
   }, [rows, items[0]?.index, items.at(-1)?.index]);
 
+  /** A row that was gone to by the keyboard and is not loaded yet. */
+  const wanted = useRef<number>(undefined);
+  const choose = (index: number): void => {
+    const row = rowAt(index);
+    wanted.current = row === undefined ? index : undefined;
+    if (row !== undefined) chooseAllocation(row.address);
+  };
+  useEffect(() => {
+    if (wanted.current !== undefined && rowAt(wanted.current) !== undefined) choose(wanted.current);
+  });
   const move = (event: KeyboardEvent): void => {
-    const at = indexOf(state.chosenAllocation.peek());
-    const to = nextRow(event.key, at, total);
+    const to = nextRow(event.key, wanted.current ?? indexOf(state.chosenAllocation.peek()), total);
     if (to === undefined) return;
     event.preventDefault();
     rows.scrollToIndex(to);
-    const row = rowAt(to);
-    if (row !== undefined) chooseAllocation(row.address);
+    choose(to);
   };
   const active = items.find(({ index }) => rowAt(index)?.address === state.chosenAllocation.value);
   return (

@@ -1,4 +1,5 @@
 /** Driver Verifier's options, and what is done with the driver. */
+import { batch } from '@preact/signals';
 import type { JSX } from 'preact';
 import { stepForms } from '../../src/run/scenario/step.ts';
 import { defaultFlags, type VerifierOption, verifierOptions } from '../../src/verifier/core/options.ts';
@@ -59,8 +60,31 @@ function Task(): JSX.Element {
           </span>
         </label>
       ))}
+      <p>
+        <button type="button" onClick={deleteSettings}>
+          Delete existing settings
+        </button>{' '}
+        <small>Everything on this page as it was at first, and no driver in the list.</small>
+      </p>
     </fieldset>
   );
+}
+
+function deleteSettings(): void {
+  batch(() => {
+    set(() => {
+      state.isCustom.value = false;
+      state.flags.value = defaultFlags;
+      state.seed.value = 1;
+      state.isTour.value = true;
+      state.stepText.value = '';
+      state.deviceModel.value = undefined;
+      state.drivers.value = [];
+      state.symbolFiles.value = [];
+      state.sources.value = [];
+      state.sample.value = undefined;
+    });
+  });
 }
 
 function Options(): JSX.Element {
