@@ -59,6 +59,7 @@ it('a line that the service routine leaves asserted ends the life', () => {
   const report = reportOf(['line', 'storm']);
   expect(report.bugCheck).toMatchObject({ code: '0xF2', name: 'HARDWARE_INTERRUPT_STORM' });
   expect(report.bugCheck?.parameters[3]).toBe('0x1');
+  expect(report.violations[0]?.site).toMatchObject({ module: 'dma-engine', function: 'Isr' });
 });
 
 it('without a connected interrupt nothing comes', () => {

@@ -169,6 +169,8 @@ describe('a model with memory', () => {
   it('a mapping that outlives the device reads ones', () => {
     const first = map(0, 16);
     nt.memory.writeU32(first, 1);
+    expect(host?.dmaRead(0x10_0000n, new Uint8Array(1))).toBe(true);
+    expect(host?.dmaWrite(BigInt(placeOf(0).start), new Uint8Array(1))).toBe(false);
     nt.io.hardware.remove(pdo);
     expect(nt.memory.readU32(first)).toBe(0xffff_ffff);
     expect(host?.dmaRead(0x10_0000n, new Uint8Array(1))).toBe(false);

@@ -256,8 +256,8 @@ export class Hardware implements DevicePages {
         hardware.hasNews = true;
         hardware.messages.value |= 1 << index;
       },
-      dmaRead: (address, into) => hardware.isBusMaster && nt.dma.bus.read(address, into),
-      dmaWrite: (address, bytes) => hardware.isBusMaster && nt.dma.bus.write(address, bytes),
+      dmaRead: (address, into) => hardware.reaches(address, into.length) && nt.dma.bus.read(address, into),
+      dmaWrite: (address, bytes) => hardware.reaches(address, bytes.length) && nt.dma.bus.write(address, bytes),
       schedule: (delayNs, cookie) => {
         hardware.hasNews = true;
         hardware.eventOrder.value += 1;
@@ -269,6 +269,15 @@ export class Hardware implements DevicePages {
       },
       reset: () => hardware.reset(),
     };
+  }
+
+  /** Whether the device may access memory there: it is a bus master, and what answers is not itself. */
+  private reaches(address: bigint, bytes: number): boolean {
+    const isItself = this.presence.value.ranges.some(
+      ({ type, start, bytes: size }) =>
+        type === 'memory' && address < BigInt(start + size) && address + BigInt(bytes) > BigInt(start),
+    );
+    return this.isBusMaster && !isItself;
   }
 
   private get isBusMaster(): boolean {

@@ -175,7 +175,9 @@ function violations(machine: Machine, leaks: readonly Leak[], stacks: CallStackR
   if (end?.kind !== 'bug-check' || (isOfLeaks(end.bugCheck, machine) && leaks.length > 0)) return [];
   const stack = stacks.read(end.stack);
   const { routine } = end.bugCheck;
-  const site = stacks.driverSite(stack) ?? (routine === undefined ? null : stacks.driverSite(stacks.read([routine])));
+  // A routine that has returned is not on the stack; whom it interrupted or who called it is.
+  const byRoutine = routine === undefined ? null : stacks.driverSite(stacks.read([routine]));
+  const site = byRoutine ?? stacks.driverSite(stack);
   const culprit =
     machine.drivers.length === 1 ? undefined : machine.drivers.find(({ image }) => image.name === site?.module);
   return [
