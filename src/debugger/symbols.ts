@@ -152,14 +152,14 @@ export class SymbolTable {
     return undefined;
   }
 
-  /** Routines, exported or not, and exported data. */
+  /** Routines and data, exported or not. */
   private kernelSymbols(image: KernelImage): readonly NamedAddress[] {
     const { entries, images } = this.target.nt;
     const symbols: NamedAddress[] = [];
     for (const { name, module, va } of entries.routines()) {
       if (module === image.fileName) symbols.push({ name, rva: va - image.base, kind: 'function', sizeBytes: 0 });
     }
-    for (const [name, va] of images.kernelExportsOf(kernelFiles[image.name] ?? image.fileName)) {
+    for (const [name, va] of images.kernelNamesOf(kernelFiles[image.name] ?? image.fileName)) {
       if (entries.at(va) === undefined) symbols.push({ name, rva: va - image.base, kind: 'data', sizeBytes: 0 });
     }
     return symbols;

@@ -50,6 +50,7 @@ import { ioServiceInternals, ioSystemServices } from './io/system-services.ts';
 import { ioWorkItemInternals, ioWorkItems } from './io/work-item-exports.ts';
 import { kdBugCheck } from './kd/bug-check-exports.ts';
 import { kdDebugPrint } from './kd/debug-print.ts';
+import { kdPoolHitTag } from './kd/pool-hit-tag.ts';
 import { keApcs } from './ke/apc-exports.ts';
 import { keApcInternals } from './ke/apcs.ts';
 import { keBroadcasts } from './ke/broadcast-exports.ts';
@@ -273,4 +274,5 @@ export const kernelComponents: readonly KernelComponent[] = [
   halDmaTransfers,
   halDmaLists,
   halDmaGaps,
+  kdPoolHitTag,
 ];

@@ -30,6 +30,11 @@ const numberCommands = sizes.map(
     details: [
       "Values are expressions with blanks between them, or characters in single quotes: ' cbA'.",
       'Protection of pages is passed over; translated code is made anew. Registers of devices are not written.',
+      ...(name === 'ed'
+        ? [
+            "ed nt!PoolHitTag ' cbA' stops the machine where pool with the tag `Abc ` is allocated or freed; 0 ends that.",
+          ]
+        : []),
     ],
     completes: ['address', 'text'],
     run: (session, text) => {
@@ -75,12 +80,12 @@ function valuesOf(session: Session, text: string, bytes: number): Uint8Array {
   return numbersToBytes(values, bytes);
 }
 
-/** `eb` takes each character; the others as many as one number holds, the first in the lowest byte. */
+/** `eb` takes each character; the others as many as one number holds, the last in the lowest byte: ' cbA' is the tag `Abc `. */
 function charactersAs(text: string, bytes: number): readonly bigint[] {
   const codes = [...text].map((character) => BigInt(character.charCodeAt(0) & 0xff));
   if (bytes === 1) return codes;
   if (codes.length > bytes) throw new CommandError(`Overflow error in '${text}'`);
-  return [codes.reduceRight((value, code) => (value << 8n) | code, 0n)];
+  return [codes.reduce((value, code) => (value << 8n) | code, 0n)];
 }
 
 function numbersToBytes(values: readonly bigint[], bytes: number): Uint8Array {

@@ -59,7 +59,7 @@ export type KernelModuleName = 'ntoskrnl.exe' | 'hal.dll';
 /** Routines and data of one component that belong to one module. */
 export interface KernelComponent {
   readonly module: KernelModuleName;
-  /** False for routines that only the kernel itself calls. */
+  /** False for routines that only the kernel itself calls, and data that only debuggers know. */
   readonly isExported: boolean;
   readonly routines: Readonly<Record<string, Routine>>;
   readonly data: Readonly<Record<string, DataDeclaration>>;
@@ -74,9 +74,10 @@ export function ntExports<R extends Record<string, Routine>>(
   return { module, isExported: true, routines, data };
 }
 
-/** Routines that have an address in the kernel (stacks show them) and no export. */
+/** Routines and data that have an address in the kernel (stacks and debuggers show them) and no export. */
 export function ntInternals<R extends Record<string, Routine>>(
   routines: R,
+  data: Record<string, DataDeclaration> = {},
 ): KernelComponent & { readonly routines: R } {
-  return { module: 'ntoskrnl.exe', isExported: false, routines, data: {} };
+  return { module: 'ntoskrnl.exe', isExported: false, routines, data };
 }

@@ -33,6 +33,8 @@ export class Images {
   private readonly dynamicImports: StoreMap<number, readonly string[]>;
   /** Exports of the kernel's modules, names in lower case modules: `ntoskrnl.exe!Name` to address. */
   private readonly kernelExports = new Map<string, Va>();
+  /** Data without an export, in the same way. */
+  private readonly kernelInternals = new Map<string, Va>();
   private bootActions: (() => void)[] = [];
   /** Derived from an image's function table; by image index. */
   private readonly ranges = new Map<number, FunctionIndex>();
@@ -74,10 +76,10 @@ export class Images {
     return undefined;
   }
 
-  /** Names and addresses of what a kernel module exports: `ntoskrnl.exe`, `hal.dll`. */
-  kernelExportsOf(module: string): readonly (readonly [string, Va])[] {
+  /** Names and addresses of what a kernel module (`ntoskrnl.exe`, `hal.dll`) exports, and of data that it does not. */
+  kernelNamesOf(module: string): readonly (readonly [string, Va])[] {
     const prefix = `${module}!`;
-    return [...this.kernelExports]
+    return [...this.kernelExports, ...this.kernelInternals]
       .filter(([key]) => key.startsWith(prefix))
       .map(([key, va]) => [key.slice(prefix.length), va]);
   }
@@ -101,7 +103,9 @@ export class Images {
     base: Va,
     sizeBytes: number,
     exported: readonly [string, number][],
+    internal: readonly [string, number][] = [],
   ): void {
+    for (const [dataName, rva] of internal) this.kernelInternals.set(`${module}!${dataName}`, vaAdd(base, rva));
     for (const [exportName, rva] of exported) this.kernelExports.set(`${module}!${exportName}`, vaAdd(base, rva));
     const index = this.images.size + 1;
     this.images.set(index, {

@@ -13,7 +13,7 @@ interface ModulePlan {
   readonly module: KernelModuleName;
   readonly name: string;
   readonly routines: [string, Routine, boolean][];
-  readonly data: [string, DataDeclaration][];
+  readonly data: [string, DataDeclaration, boolean][];
 }
 
 const headerBytes = pageSize;
@@ -37,7 +37,9 @@ function planOf(module: KernelModuleName, name: string, components: readonly Ker
     for (const [routineName, routine] of Object.entries(component.routines)) {
       plan.routines.push([routineName, routine, component.isExported]);
     }
-    plan.data.push(...Object.entries(component.data));
+    for (const [dataName, data] of Object.entries(component.data)) {
+      plan.data.push([dataName, data, component.isExported]);
+    }
   }
   return plan;
 }
@@ -45,6 +47,7 @@ function planOf(module: KernelModuleName, name: string, components: readonly Ker
 /** Builds one module at `base`; returns the first page behind it. */
 function buildModule(nt: Nt, plan: ModulePlan, base: Va): Va {
   const exported: [string, number][] = [];
+  const internal: [string, number][] = [];
   let rva = headerBytes;
   for (const [name, routine, isExported] of plan.routines) {
     const parameters = Object.entries(routine.params);
@@ -63,9 +66,9 @@ function buildModule(nt: Nt, plan: ModulePlan, base: Va): Va {
   const codeEnd = alignPage(rva);
   rva = codeEnd;
   const dataAt: [DataDeclaration, Va][] = [];
-  for (const [name, data] of plan.data) {
+  for (const [name, data, isExported] of plan.data) {
     rva = Math.ceil(rva / hostSlotBytes) * hostSlotBytes;
-    exported.push([name, rva]);
+    (isExported ? exported : internal).push([name, rva]);
     dataAt.push([data, vaAdd(base, rva)]);
     rva += data.sizeBytes;
   }
@@ -76,7 +79,7 @@ function buildModule(nt: Nt, plan: ModulePlan, base: Va): Va {
   mapFilled(nt, vaAdd(base, headerBytes), codeEnd - headerBytes, undefined, Access.Read | Access.Execute);
   mapFilled(nt, vaAdd(base, codeEnd), dataEnd - codeEnd, new Uint8Array(0), Access.Read | Access.Write);
   mapFilled(nt, vaAdd(base, dataEnd), sizeBytes - dataEnd, exportTable, Access.Read);
-  nt.images.addKernelModule(plan.module, plan.name, base, sizeBytes, exported);
+  nt.images.addKernelModule(plan.module, plan.name, base, sizeBytes, exported, internal);
   nt.images.onceBooted(() => {
     for (const [data, va] of dataAt) data.initialise(nt, va);
   });
