@@ -122,7 +122,7 @@ export interface MappedTransfer extends Origin {
   readonly id: number;
   readonly file: Va;
   readonly adapter: Va;
-  /** Registers of the file that it takes. */
+  /** Registers of the file that it takes; none for a further piece of a page, which has the first one's. */
   readonly firstRegister: number;
   readonly registers: number;
   /** The first MDL of the chain that was mapped; MapTransfer's own. */

@@ -78,6 +78,7 @@ interface GuardedRange {
 
 /** Undefined if the transfer has no guards. */
 function guardedRange(nt: Nt, file: MapRegisterFile, transfer: MappedTransfer): GuardedRange | undefined {
+  if (transfer.registers === 0) return undefined;
   const first = nt.dma.register(file, transfer.firstRegister).buffer;
   const last = nt.dma.register(file, transfer.firstRegister + transfer.registers - 1).buffer;
   if (!transfer.isBuffered || first === undefined || last === undefined || !first.isGuarded) return undefined;

@@ -75,9 +75,9 @@ function buffersFor(
 export function freeFile(nt: Nt, file: MapRegisterFile): void {
   nt.events.emit('mapRegistersFreed', { file });
   const buffers: DoubleBuffer[] = [];
-  for (const { address, buffer, transfer } of nt.dma.registersOf(file)) {
+  for (const { id } of nt.dma.transfersOf(file.base)) nt.dma.transfers.delete(id);
+  for (const { address, buffer } of nt.dma.registersOf(file)) {
     if (buffer !== undefined) buffers.push(buffer);
-    if (transfer !== undefined) nt.dma.transfers.delete(transfer);
     nt.dma.registers.delete(address);
   }
   freeDoubleBuffers(nt, buffers);

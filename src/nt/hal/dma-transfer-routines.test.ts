@@ -91,6 +91,20 @@ describe('MapTransfer and FlushAdapterBuffers of pages that the device reaches',
     }
   });
 
+  it.each([0, 2])('takes one register for a page that is mapped in pieces (%i guarded)', (guarded) => {
+    const { kernel, map, flush, device, nt } = setUp({}, 2, guarded);
+    const { mdl, va } = dmaMemory(kernel, [2, 0], 0x400, 0x1400);
+    const mapped: [number, number][] = [];
+    for (let done = 0; done < 0x1400; done += 0x400) mapped.push(map(mdl, vaAdd(va, done), 0x400, false));
+    expect(mapped.map(([, bytes]) => bytes)).toEqual(Array(5).fill(0x400));
+    for (const [index, [logical]] of mapped.entries()) device.write(logical, Array(0x400).fill(0x80 + index));
+    expect([...nt.dma.transfers.values()].map(({ registers }) => registers)).toEqual([1, 0, 0, 1, 0]);
+    flush(mdl, va, 0x1400, false);
+    const seen = nt.memory.readBytes(va, 0x1400);
+    expect([...seen].every((byte, index) => byte === 0x80 + (index >> 10))).toBe(true);
+    expect(nt.dma.transfers.size).toBe(0);
+  });
+
   it('says so of addresses that the MDL does not describe, and of no bytes', () => {
     const { kernel, nt, adapter, base, length } = setUp();
     const { mdl, va } = dmaMemory(kernel, [0], 0, 0x100);
@@ -122,6 +136,18 @@ describe('MapTransfer for devices that need copies', () => {
     const { kernel, map } = setUp({ scatterGather: false });
     const { mdl, va, pages } = dmaMemory(kernel, [0, 1], 0xff0, 0x20);
     expect(map(mdl, va, 0x20, true)).toEqual([(pages[0] as number) + 0xff0, 0x20]);
+  });
+
+  it('shows pieces of a page in one page of the HAL', () => {
+    const { kernel, map, flush, device, nt } = setUp({ version: 3, addressWidth: 24 }, 1);
+    kernel.nt.memory.allocateContiguousFrames(0x1000);
+    const { mdl, va } = dmaMemory(kernel, [0], 0x100, 0x200);
+    const [first] = map(mdl, va, 0x100, false);
+    const [second] = map(mdl, vaAdd(va, 0x100), 0x100, false);
+    expect(second).toBe(first + 0x100);
+    device.write(first, Array(0x200).fill(0x66));
+    flush(mdl, va, 0x200, false);
+    expect([...nt.memory.readBytes(va, 0x200)]).toEqual(Array(0x200).fill(0x66));
   });
 
   it('puts pages of the HAL where a device of 24 bits reaches them', () => {

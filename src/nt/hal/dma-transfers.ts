@@ -21,18 +21,22 @@ export interface Mapping {
 
 /** Maps as much of the run as one fragment can be: to the device it is contiguous. */
 export function mapRun(nt: Nt, mapping: Mapping, run: Run): MappedTransfer | NotMapped {
-  const first = nextFree(nt, mapping.file);
-  if (first === undefined) return 'no-registers';
   const inPage = Number(run.physical & BigInt(pageMask));
-  if (first.buffer !== undefined) {
-    const bytes = Math.min(run.bytes, pageSize - inPage);
+  const rest = { ...run, bytes: Math.min(run.bytes, pageSize - inPage) };
+  const before = mappedBefore(nt, mapping, run);
+  const first = nextFree(nt, mapping.file);
+  // The page's register is taken already; only pages behind it need more.
+  const shared = before === undefined ? 0 : 1;
+  if (first === undefined || first.buffer !== undefined) {
+    if (before !== undefined) return mapRestOfPage(nt, mapping, rest, before);
+    if (first?.buffer === undefined) return 'no-registers';
     const logical = bufferAddress(first.buffer) + BigInt(inPage);
-    return take(nt, mapping, { ...run, bytes }, first.index, 1, logical, [{ physical: run.physical, bytes }]);
+    return take(nt, mapping, rest, first.index, 1, logical, [rest]);
   }
-  if (run.physical + BigInt(run.bytes) - 1n > mapping.adapter.highestAddress) return 'out-of-reach';
-  const wanted = Math.ceil((inPage + run.bytes) / pageSize);
+  if (!isReached(mapping, run)) return 'out-of-reach';
+  const wanted = Math.ceil((inPage + run.bytes) / pageSize) - shared;
   const registers = freeInARow(nt, mapping.file, first.index, wanted);
-  const bytes = Math.min(run.bytes, registers * pageSize - inPage);
+  const bytes = Math.min(run.bytes, (registers + shared) * pageSize - inPage);
   return take(nt, mapping, { ...run, bytes }, first.index, registers, run.physical, undefined);
 }
 
@@ -42,17 +46,44 @@ export function mapInARow(nt: Nt, mapping: Mapping, all: readonly Run[]): Mapped
   if (run === undefined) return 'no-registers';
   const bytes = all.reduce((sum, each) => sum + each.bytes, 0);
   const inPage = Number(run.physical & BigInt(pageMask));
+  const whole = { ...run, bytes };
+  const before = mappedBefore(nt, mapping, run);
+  if (before !== undefined && inPage + bytes <= pageSize) return mapRestOfPage(nt, mapping, whole, before);
   const registers = Math.ceil((inPage + bytes) / pageSize);
   const first = firstFreeRun(nt, mapping.file, registers);
   if (first === undefined) return 'no-registers';
   const { buffer } = first;
-  const isReached = run.physical + BigInt(bytes) - 1n <= mapping.adapter.highestAddress;
-  const whole = { ...run, bytes };
-  if (all.length === 1 && isReached && buffer?.isGuarded !== true) {
+  if (all.length === 1 && isReached(mapping, run) && buffer?.isGuarded !== true) {
     return take(nt, mapping, whole, first.index, registers, run.physical, undefined);
   }
   if (buffer === undefined) return 'out-of-reach';
   return take(nt, mapping, whole, first.index, registers, bufferAddress(buffer) + BigInt(inPage), all);
+}
+
+function isReached({ adapter }: Mapping, { physical, bytes }: Run): boolean {
+  return physical + BigInt(bytes) - 1n <= adapter.highestAddress;
+}
+
+/** The transfer that a run goes on from in the middle of a page. */
+function mappedBefore(nt: Nt, { file }: Mapping, run: Run): MappedTransfer | undefined {
+  if ((run.physical & BigInt(pageMask)) === 0n) return undefined;
+  return nt.dma.transfersOf(file.base).find(({ mdl, va, bytes, parts }) => {
+    const last = parts.at(-1);
+    const end = last === undefined ? undefined : last.physical + BigInt(last.bytes);
+    return mdl === run.mdl && va + bytes === run.va && end === run.physical;
+  });
+}
+
+/**
+ * A page that is mapped piece by piece takes one register. Guards are around the first piece only: the device sees the
+ * others in the driver's page.
+ */
+function mapRestOfPage(nt: Nt, mapping: Mapping, rest: Run, before: MappedTransfer): MappedTransfer | NotMapped {
+  const index = before.firstRegister + Math.max(before.registers, 1) - 1;
+  if (isReached(mapping, rest)) return take(nt, mapping, rest, index, 0, rest.physical, undefined);
+  const { buffer } = nt.dma.register(mapping.file, index);
+  if (!before.isBuffered || buffer === undefined || buffer.isGuarded) return 'out-of-reach';
+  return take(nt, mapping, rest, index, 0, before.logical + BigInt(before.bytes), [rest]);
 }
 
 /** Maps a part of a chain: its fragments, as many as there are registers and `most` for. */
@@ -123,7 +154,7 @@ export function flush(
   isWriteToDevice: boolean,
 ): void {
   const end = range.offset + range.bytes;
-  for (const transfer of mappedIn(nt, file)) {
+  for (const transfer of nt.dma.transfersOf(file.base)) {
     if (transfer.chain !== range.chain || transfer.offset < range.offset || transfer.offset >= end) continue;
     unmap(nt, file, transfer, isWriteToDevice, Math.min(transfer.bytes, end - transfer.offset));
   }
@@ -131,19 +162,7 @@ export function flush(
 
 /** Everything that the file maps. */
 export function flushAll(nt: Nt, file: MapRegisterFile, isWriteToDevice: boolean): void {
-  for (const transfer of mappedIn(nt, file)) unmap(nt, file, transfer, isWriteToDevice, transfer.bytes);
-}
-
-/** In the order of the registers. */
-function mappedIn(nt: Nt, file: MapRegisterFile): readonly MappedTransfer[] {
-  const found: MappedTransfer[] = [];
-  for (let index = 0; index < file.count; ) {
-    const { transfer: id } = nt.dma.register(file, index);
-    const transfer = id === undefined ? undefined : nt.dma.transfers.get(id);
-    if (transfer !== undefined) found.push(transfer);
-    index += transfer?.registers ?? 1;
-  }
-  return found;
+  for (const transfer of nt.dma.transfersOf(file.base)) unmap(nt, file, transfer, isWriteToDevice, transfer.bytes);
 }
 
 function unmap(nt: Nt, file: MapRegisterFile, transfer: MappedTransfer, isWriteToDevice: boolean, bytes: number): void {
