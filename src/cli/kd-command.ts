@@ -114,7 +114,7 @@ class Seat {
   }
 
   private interrupt(): boolean {
-    if (!this.session.execution.isRunning) return false;
+    if (!this.session.isBusy) return false;
     this.session.breakIn();
     return true;
   }

@@ -37,3 +37,6 @@ export interface DebuggerCommand {
 export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
+
+/** What a command that prints much says when it was stopped in the middle. */
+export const terminating = '...terminating';

@@ -43,6 +43,9 @@ export class Session {
   disassemblyNext: Va | undefined;
   /** What an empty line runs. */
   private repeated: string | undefined;
+  /** Commands of a breakpoint run within the command that goes on. */
+  private depth = 0;
+  private isInterrupted = false;
 
   constructor(target: Target, host: SessionHost) {
     this.target = target;
@@ -67,9 +70,21 @@ export class Session {
     return commandNamed(name);
   }
 
-  /** Stops a run as soon as it can. Does nothing if there is none. */
+  /** Whether a command is at work. */
+  get isBusy(): boolean {
+    return this.depth > 0;
+  }
+
+  /** Stops a run, or a command that prints much, as soon as it can. Does nothing if there is none. */
   breakIn(): void {
+    this.isInterrupted = this.isBusy;
     this.execution.breakIn();
+  }
+
+  /** Lets the host breathe in the middle of a command that prints much. False: the user wants no more of it. */
+  async breathe(): Promise<boolean> {
+    await this.host.breathe();
+    return !this.isInterrupted;
   }
 
   /** One line of output. Control characters, which can only come from a driver, are made visible; tabs stay. */
@@ -84,6 +99,21 @@ export class Session {
 
   /** Commands separated by `;`, as typed at the prompt. An empty line repeats what can be repeated. */
   async execute(line: string): Promise<void> {
+    if (this.depth === 0) this.isInterrupted = false;
+    this.depth++;
+    try {
+      await this.executeAll(line);
+    } finally {
+      this.depth--;
+    }
+  }
+
+  /** How the last word of a line may go on. */
+  complete(line: string): Completion {
+    return complete(this, line);
+  }
+
+  private async executeAll(line: string): Promise<void> {
     const typed = line.trim() === '' ? (this.repeated ?? '') : line;
     for (let left = typed.trim(); left !== '' && !this.hasQuit; ) {
       try {
@@ -94,11 +124,6 @@ export class Session {
         return;
       }
     }
-  }
-
-  /** How the last word of a line may go on. */
-  complete(line: string): Completion {
-    return complete(this, line);
   }
 
   private async executeFirst(line: string): Promise<string> {

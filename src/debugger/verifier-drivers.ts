@@ -4,7 +4,7 @@ import { tagText } from '../nt/declare/parameter-types.ts';
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import type { PoolCounters, TrackedAllocation } from '../verifier/pool-tracking/tracked-allocations.ts';
 import { symbolAt } from './addresses.ts';
-import { CommandError } from './command.ts';
+import { CommandError, terminating } from './command.ts';
 import type { Session } from './session.ts';
 import type { Target } from './target.ts';
 
@@ -69,7 +69,7 @@ async function printDriver(session: Session, image: KernelImage, detail: DriverD
 }
 
 async function printAllocations(session: Session, image: KernelImage): Promise<void> {
-  const { target, host } = session;
+  const { target } = session;
   let rows = 0;
   for (const allocation of target.poolTracking?.allocations.ofImage(image.index) ?? []) {
     if (rows === 0) {
@@ -80,7 +80,7 @@ async function printAllocations(session: Session, image: KernelImage): Promise<v
       session.print('      ------------------  ----------  ----  ------------------');
     }
     session.print(allocationRow(session, allocation));
-    if (++rows % rowsPerSlice === 0) await host.breathe();
+    if (++rows % rowsPerSlice === 0 && !(await session.breathe())) throw new CommandError(terminating);
   }
 }
 

@@ -2,7 +2,7 @@
 import { hexVa, type Va } from '../base/va.ts';
 import { logCapacity } from '../verifier/pool-tracking/allocation-log.ts';
 import { extensionAddress, symbolAt } from './addresses.ts';
-import { CommandError } from './command.ts';
+import { CommandError, terminating } from './command.ts';
 import type { Session } from './session.ts';
 
 /** Entries between two looks at the host. */
@@ -37,7 +37,7 @@ export async function printPoolLog(session: Session, { address, quantity }: Pool
       `Pool block ${extensionAddress(va)}, Size ${bytes.toString(16).padStart(16, '0')}, Thread ${extensionAddress(thread)}`,
     );
     for (const at of stack) session.print(stackLine(session, at));
-    if (++shown % entriesPerSlice === 0) await session.host.breathe();
+    if (++shown % entriesPerSlice === 0 && !(await session.breathe())) throw new CommandError(terminating);
   }
   if (shown > 0) return;
   session.print(address === undefined ? 'The log is empty.' : 'No entry of the log is of a block that holds it.');

@@ -17,7 +17,9 @@ const hex = (va: Va): string => BigInt.asUintN(64, BigInt(va)).toString(16);
 /** A session at a kernel with one driver, in whose name blocks are allocated and freed. */
 class PoolSession extends KernelCaller {
   readonly tracking: PoolTracking;
-  private readonly session: Session;
+  readonly session: Session;
+  /** What happens when a command lets the host breathe. */
+  onBreath = (): void => undefined;
   private text = '';
 
   constructor() {
@@ -41,7 +43,10 @@ class PoolSession extends KernelCaller {
       write: (more) => {
         this.text += more;
       },
-      breathe: () => Promise.resolve(),
+      breathe: () => {
+        this.onBreath();
+        return Promise.resolve();
+      },
     });
   }
 
@@ -220,6 +225,32 @@ it('tags that would act on a terminal are shown as dots', async () => {
   expect(await t.type('!poolused')).toContain(" .[2J        1       64         0        0UNKNOWN pooltag '.[2J'");
   expect(await t.type('!poolfind [^.]')).toMatch(/\(Allocated\) \[\^\.\]$/m);
   expect(await t.type('!poolfind Tst1')).not.toContain('(Allocated)');
+});
+
+it('what prints much can be stopped in the middle', async () => {
+  const t = new PoolSession();
+  for (let index = 0; index < 2000; index++) t.allocate(nonPagedNx, 0x20, tagOf('Many'));
+  const whole = {
+    '!verifier 3': /0x00000020 {2}Many/g,
+    '!verifier 80': /^Pool block/gm,
+    '!poolfind Many': /\(Allocated\) Many/g,
+  };
+  for (const [command, line] of Object.entries(whole)) {
+    t.onBreath = () => undefined;
+    expect((await t.type(command)).match(line)).toHaveLength(2000);
+    let breaths = 0;
+    t.onBreath = () => {
+      if (++breaths === 2) t.session.breakIn();
+    };
+    const text = await t.type(command);
+    const shown = text.match(line)?.length ?? 0;
+    expect(shown).toBeGreaterThan(0);
+    expect(shown).toBeLessThan(2000);
+    expect(text).toMatch(/\n\.\.\.terminating( - searched pool to [0-9a-f]{16})?\n$/);
+  }
+  // It is over with the command.
+  t.onBreath = () => undefined;
+  expect((await t.type('!poolfind Many')).match(whole['!poolfind Many'])).toHaveLength(2000);
 });
 
 it('the pool of a real driver, and what is typed wrongly', async () => {

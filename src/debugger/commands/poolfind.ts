@@ -5,9 +5,12 @@ import { tagText } from '../../nt/declare/parameter-types.ts';
 import { type PagePiece, tagInHeader } from '../../nt/ex/pool-pages.ts';
 import { chargedBytes, headerBytes, isLarge } from '../../nt/ex/pool-sizes.ts';
 import { extensionAddress } from '../addresses.ts';
-import { CommandError, type DebuggerCommand } from '../command.ts';
+import { CommandError, type DebuggerCommand, terminating } from '../command.ts';
 import { largeLine, pieceLine, tagMatcher } from '../pool-lines.ts';
 import type { Session } from '../session.ts';
+
+/** Lines between two looks at the host. */
+const linesPerSlice = 256;
 
 type Piece = Omit<PagePiece, 'kind' | 'block'>;
 
@@ -54,9 +57,14 @@ export const poolfind: DebuggerCommand = {
       );
       session.print();
       const found = pieces.filter(({ header }) => isIn([range], header));
-      for (const piece of found) session.print(pieceLine(piece, ''));
+      for (const [index, piece] of found.entries()) {
+        session.print(pieceLine(piece, ''));
+        if (index % linesPerSlice === 0 && !(await session.breathe())) {
+          session.print();
+          throw new CommandError(`${terminating} - searched pool to ${extensionAddress(piece.header)}`);
+        }
+      }
       if (found.length > 0) session.print();
-      await session.host.breathe();
     }
   },
 };
