@@ -82,12 +82,15 @@ export interface DeviceHost {
   readonly usesMessages: boolean;
   /** Asserts the interrupt line or lets it go. While it is asserted, the driver's service routine is called again and again. */
   setLine(isAsserted: boolean): void;
-  /** Interrupts once. A message that has not been delivered yet is not sent twice. */
+  /** Interrupts once, by one of the messages that the model says it has. One that has not been delivered yet is not sent twice. */
   sendMessage(index: number): void;
   /** Host memory at a logical address. False, with what lies before it copied, at the first byte that is none. */
   dmaRead(address: bigint, into: Uint8Array): boolean;
   dmaWrite(address: bigint, bytes: Uint8Array): boolean;
-  /** Calls {@link DeviceModel.due} after at least so many nanoseconds. An event with the same cookie is replaced. */
+  /**
+   * Calls {@link DeviceModel.due} after at least so many nanoseconds, at least 100. An event with the same cookie, a whole
+   * number, is replaced. What is scheduled again and again for ever keeps the machine from coming to rest.
+   */
   schedule(delayNs: number, cookie: number): void;
   cancel(cookie: number): void;
   /** As when the power comes on: numbers, memory, events, interrupts; then {@link DeviceModel.reset}. */

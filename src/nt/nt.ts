@@ -233,6 +233,7 @@ export class Nt {
         if (isDone()) return this.rest('done');
         if (this.clock.interruptTime >= deadline) return this.rest('deadline');
         if (!this.scheduler.hasRunningThread && !this.guard(() => this.scheduler.dispatchNext(deadline))) {
+          if (this.end.value !== undefined) return 'ended';
           return this.rest(this.clock.interruptTime >= deadline ? 'deadline' : 'rest');
         }
       }
@@ -288,8 +289,11 @@ export class Nt {
     return true;
   }
 
-  /** Counts a call of the kernel or an exception. A loop of these has few instructions, so its turns are long. */
-  private isCallTooMany(): boolean {
+  /**
+   * Counts a call of the kernel, an exception or something that a device does; true if the life ends over it. A loop of
+   * these has few instructions, so its turns are long.
+   */
+  isCallTooMany(): boolean {
     this.progress.add(Progress.calls, 1);
     return this.progress.at(Progress.calls) % callsBetweenChecks === 0 && this.isOverLimit();
   }

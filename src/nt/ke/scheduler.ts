@@ -198,6 +198,8 @@ export class Scheduler {
         this.nt.interrupts.deliver();
         return true;
       }
+      // A device that does something for ever.
+      if (this.nt.end.value !== undefined) return false;
       const due = Math.min(this.nt.timers.nextDue, this.nextWaitDue(), this.nt.io.hardware.nextDue);
       // Nothing is left to run: time stands.
       if (due === Number.POSITIVE_INFINITY) return false;

@@ -192,6 +192,19 @@ describe('a model with memory', () => {
     expect(host?.numbers[0]).toBe(213);
   });
 
+  it('refuses what is no time and no message', () => {
+    expect(() => host?.schedule(Number.NaN, 1)).toThrow('1 after NaN ns');
+    expect(() => host?.schedule(-1, 1)).toThrow('1 after -1 ns');
+    expect(() => host?.sendMessage(1)).toThrow('it has no message 1');
+  });
+
+  it('a device that is never done is stopped at the limit', () => {
+    boot({ ...model, due: (given) => given.schedule(0, 1) });
+    host?.schedule(0, 1);
+    expect(nt.run(() => false)).toBe('ended');
+    expect(nt.end.value).toMatchObject({ kind: 'instruction-limit' });
+  });
+
   it('its memory is shared between snapshots as long as it stays as it is', () => {
     host?.memory[0]?.write(0x8000, Uint8Array.of(1));
     const chunks = (): unknown[] => nt.snapshot().stores.get('hardware/memory-0') as unknown[];

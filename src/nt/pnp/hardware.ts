@@ -2,7 +2,7 @@
  * The device with a model (`src/hardware/`) on the simulated bus: what stands between the model and the machine. One device
  * is present at a time; where one was before, nothing answers.
  */
-import { PoolproofError } from '../../base/errors.ts';
+import { assert, PoolproofError } from '../../base/errors.ts';
 import type { StoreCell, StoreMap } from '../../base/store.ts';
 import type { StoreBytes } from '../../base/store-bytes.ts';
 import type { StoreNumbers } from '../../base/store-numbers.ts';
@@ -253,15 +253,19 @@ export class Hardware implements DevicePages {
         hardware.isLineAsserted.value = isAsserted;
       },
       sendMessage: (index) => {
+        const count = hardware.model?.interrupts?.messages ?? 0;
+        assert(Number.isInteger(index) && index >= 0 && index < count, `it has no message ${index}`);
         hardware.hasNews = true;
         hardware.messages.value |= 1 << index;
       },
       dmaRead: (address, into) => hardware.reaches(address, into.length) && nt.dma.bus.read(address, into),
       dmaWrite: (address, bytes) => hardware.reaches(address, bytes.length) && nt.dma.bus.write(address, bytes),
       schedule: (delayNs, cookie) => {
+        assert(Number.isFinite(delayNs) && delayNs >= 0 && Number.isInteger(cookie), `${cookie} after ${delayNs} ns`);
         hardware.hasNews = true;
         hardware.eventOrder.value += 1;
-        const due = nt.clock.interruptTime + Math.ceil(delayNs / 100);
+        // Never now: what has no end has to take time.
+        const due = nt.clock.interruptTime + Math.max(1, Math.ceil(delayNs / 100));
         hardware.events.set(cookie, { due, order: hardware.eventOrder.value });
       },
       cancel: (cookie) => {
@@ -299,6 +303,7 @@ export class Hardware implements DevicePages {
       if (first === undefined) return;
       this.events.delete(first[0]);
       this.ask((model) => model.due?.(this.host, first[0]));
+      if (this.nt.isCallTooMany()) return;
     }
   }
 
