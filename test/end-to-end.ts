@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findDeviceModel } from '../src/hardware/index.ts';
 import { defaultFlags, parseStep, type Report, verify } from '../src/index.ts';
 import { defaultInstructionLimit } from '../src/run/machine-options.ts';
 
@@ -31,6 +32,8 @@ export interface ExpectedLeak {
 export interface ExpectedRun {
   readonly name: string;
   readonly steps: readonly ExpectedStep[];
+  /** Of the plug-and-play device; none if it is not said. */
+  readonly deviceModel?: string;
   readonly verdict: string;
   readonly driverEntryStatus: string | null;
   readonly bugCheck: {
@@ -38,6 +41,8 @@ export interface ExpectedRun {
     /** Null, as `allocations`: not checked. */
     readonly parameter1: string | null;
     readonly allocations: number | null;
+    /** All four; null where it is an address or not checked. */
+    readonly parameters?: readonly (string | null)[];
     /** In which the driver was stopped. */
     readonly function?: string;
   } | null;
@@ -55,7 +60,7 @@ export const { drivers } = JSON.parse(readFileSync(join(repository, 'drivers/exp
   readonly drivers: readonly ExpectedDriver[];
 };
 
-export function runSample(driver: ExpectedDriver, steps: readonly string[], seed = 1): Report {
+export function runSample(driver: ExpectedDriver, steps: readonly string[], seed = 1, deviceModel?: string): Report {
   const read = (path: string): Uint8Array => new Uint8Array(readFileSync(join(repository, path)));
   return verify({
     drivers: [
@@ -67,9 +72,20 @@ export function runSample(driver: ExpectedDriver, steps: readonly string[], seed
       },
     ],
     steps: steps.length === 0 ? undefined : steps.map(parseStep),
+    deviceModel: deviceModel === undefined ? undefined : findDeviceModel(deviceModel),
     flags: defaultFlags,
     seed,
     instructionLimit: defaultInstructionLimit,
     now: () => performance.now(),
   });
+}
+
+/** As expected.json has it. */
+export function runExpected(driver: ExpectedDriver, { steps, deviceModel }: ExpectedRun): Report {
+  return runSample(
+    driver,
+    steps.map(({ step }) => step),
+    1,
+    deviceModel,
+  );
 }

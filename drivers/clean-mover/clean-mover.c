@@ -17,8 +17,11 @@
 #define MAX_DESCRIPTORS (MAX_PIECE_BYTES / PAGE_SIZE + 1)
 #define DESCRIPTOR_BYTES (MAX_DESCRIPTORS * sizeof(DMA_ENGINE_DESCRIPTOR))
 
-#define MAX_TEST_MEGABYTES 4096
+#define MAX_TEST_MEGABYTES 1024
 #define MEGABYTE 0x100000
+
+/* How often a test looks whether it is cancelled while it waits: 10 ms. */
+#define CANCEL_INTERVAL (-100000LL)
 
 #define IOCTL_MOVER_METHOD CTL_CODE(FILE_DEVICE_UNKNOWN, 0xA00, METHOD_BUFFERED, FILE_ANY_ACCESS)
 #define IOCTL_MOVER_TEST CTL_CODE(FILE_DEVICE_UNKNOWN, 0xA01, METHOD_BUFFERED, FILE_ANY_ACCESS)
@@ -76,6 +79,7 @@ typedef struct _MOVER {
     ULONG BytesDone;
     MOVER_PIECE Piece;
     MOVER_COUNTS Counts;
+    LONG IsTesting;
 } MOVER, *PMOVER;
 
 DRIVER_INITIALIZE DriverEntry;
@@ -322,34 +326,52 @@ static ULONG64 MoverCompare(const ULONG64 *Words, ULONG64 Seed)
     return wrong;
 }
 
-/* Sends a request of the driver's own to its device, and waits for it. */
-static NTSTATUS MoverRequest(PDEVICE_OBJECT DeviceObject, ULONG Major, PVOID Buffer, ULONG Offset, ULONG Length,
-                             MOVER_METHOD Method)
+static NTSTATUS NTAPI MoverRequestDone(PDEVICE_OBJECT DeviceObject, PIRP Irp, PVOID Context)
 {
+    UNREFERENCED_PARAMETER(DeviceObject);
+    UNREFERENCED_PARAMETER(Irp);
+    KeSetEvent(Context, IO_NO_INCREMENT, FALSE);
+    return STATUS_MORE_PROCESSING_REQUIRED;
+}
+
+/* Sends a request of the driver's own to its device, and waits for it; it is cancelled with `TestIrp`. */
+static NTSTATUS MoverRequest(PDEVICE_OBJECT DeviceObject, PIRP TestIrp, ULONG Major, PVOID Buffer, ULONG Offset,
+                             ULONG Length, MOVER_METHOD Method)
+{
+    LARGE_INTEGER interval;
     LARGE_INTEGER offset;
-    IO_STATUS_BLOCK status;
     KEVENT event;
 
     offset.QuadPart = Offset;
+    interval.QuadPart = CANCEL_INTERVAL;
     KeInitializeEvent(&event, NotificationEvent, FALSE);
-    PIRP irp = IoBuildSynchronousFsdRequest(Major, DeviceObject, Buffer, Length, &offset, &event, &status);
+    PIRP irp = IoBuildAsynchronousFsdRequest(Major, DeviceObject, Buffer, Length, &offset, NULL);
     if (irp == NULL) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     IoGetNextIrpStackLocation(irp)->Parameters.Read.Key = Method;
-    NTSTATUS result = IoCallDriver(DeviceObject, irp);
-    if (result == STATUS_PENDING) {
-        KeWaitForSingleObject(&event, Executive, KernelMode, FALSE, NULL);
-        result = status.Status;
+    IoSetCompletionRoutine(irp, MoverRequestDone, &event, TRUE, TRUE, TRUE);
+    IoCallDriver(DeviceObject, irp);
+    while (KeWaitForSingleObject(&event, Executive, KernelMode, FALSE, &interval) == STATUS_TIMEOUT) {
+        if (TestIrp->Cancel) {
+            IoCancelIrp(irp);
+        }
     }
-    return NT_SUCCESS(result) && status.Information != Length ? STATUS_DEVICE_DATA_ERROR : result;
+    NTSTATUS status = irp->IoStatus.Status;
+    if (NT_SUCCESS(status) && irp->IoStatus.Information != Length) {
+        status = STATUS_DEVICE_DATA_ERROR;
+    }
+    MmUnlockPages(irp->MdlAddress);
+    IoFreeMdl(irp->MdlAddress);
+    IoFreeIrp(irp);
+    return status;
 }
 
 /*
  * A round moves a megabyte to the engine and back, each in two requests that meet at another place every time, so that
  * pieces begin and end anywhere in a page.
  */
-static NTSTATUS MoverRound(PDEVICE_OBJECT DeviceObject, PUCHAR Buffer, ULONG Round, ULONG Seed,
+static NTSTATUS MoverRound(PDEVICE_OBJECT DeviceObject, PIRP TestIrp, PUCHAR Buffer, ULONG Round, ULONG Seed,
                            PMOVER_TEST_RESULT Result)
 {
     MOVER_METHOD there = (MOVER_METHOD)(1 + Round % 3);
@@ -358,16 +380,17 @@ static NTSTATUS MoverRound(PDEVICE_OBJECT DeviceObject, PUCHAR Buffer, ULONG Rou
     ULONG64 seed = (ULONG64)Seed << 32 | Round << 17;
 
     MoverFill((PULONG64)Buffer, seed);
-    NTSTATUS status = MoverRequest(DeviceObject, IRP_MJ_WRITE, Buffer, 0, middle, there);
+    NTSTATUS status = MoverRequest(DeviceObject, TestIrp, IRP_MJ_WRITE, Buffer, 0, middle, there);
     if (NT_SUCCESS(status)) {
-        status = MoverRequest(DeviceObject, IRP_MJ_WRITE, Buffer + middle, middle, MEGABYTE - middle, there);
+        status =
+            MoverRequest(DeviceObject, TestIrp, IRP_MJ_WRITE, Buffer + middle, middle, MEGABYTE - middle, there);
     }
     RtlZeroMemory(Buffer, MEGABYTE);
     if (NT_SUCCESS(status)) {
-        status = MoverRequest(DeviceObject, IRP_MJ_READ, Buffer, 0, middle, back);
+        status = MoverRequest(DeviceObject, TestIrp, IRP_MJ_READ, Buffer, 0, middle, back);
     }
     if (NT_SUCCESS(status)) {
-        status = MoverRequest(DeviceObject, IRP_MJ_READ, Buffer + middle, middle, MEGABYTE - middle, back);
+        status = MoverRequest(DeviceObject, TestIrp, IRP_MJ_READ, Buffer + middle, middle, MEGABYTE - middle, back);
     }
     if (NT_SUCCESS(status)) {
         Result->BytesMoved += 2 * MEGABYTE;
@@ -389,19 +412,24 @@ static VOID NTAPI MoverTestRoutine(PDEVICE_OBJECT DeviceObject, PVOID Context)
     if (buffer != NULL) {
         status = STATUS_SUCCESS;
         for (ULONG round = 0; round < test.Megabytes / 2 && NT_SUCCESS(status); round++) {
-            status = irp->Cancel ? STATUS_CANCELLED : MoverRound(DeviceObject, buffer, round, test.Seed, result);
+            status = irp->Cancel ? STATUS_CANCELLED : MoverRound(DeviceObject, irp, buffer, round, test.Seed, result);
         }
         ExFreePoolWithTag(buffer, TAG_TEST);
     }
     IoFreeWorkItem(irp->Tail.Overlay.DriverContext[0]);
+    InterlockedExchange(&mover->IsTesting, FALSE);
     DmaDeviceLeave(&mover->Device, irp, status, NT_SUCCESS(status) ? sizeof(*result) : 0);
 }
 
-/* Takes long, and waits for the device: in a worker thread. */
+/* Takes long, and waits for the device: in a worker thread. Two tests would overwrite each other's pattern. */
 static NTSTATUS MoverStartTest(PMOVER Mover, PIRP Irp)
 {
+    if (InterlockedExchange(&Mover->IsTesting, TRUE)) {
+        return STATUS_DEVICE_BUSY;
+    }
     PIO_WORKITEM item = IoAllocateWorkItem(Mover->Device.Self);
     if (item == NULL) {
+        InterlockedExchange(&Mover->IsTesting, FALSE);
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     Irp->Tail.Overlay.DriverContext[0] = item;

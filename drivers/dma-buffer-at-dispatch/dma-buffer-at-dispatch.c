@@ -7,7 +7,7 @@
  */
 #include "dma-device.h"
 
-#define FIRST_BYTES 0x4000
+#define FIRST_BYTES 128
 
 typedef struct _GROWING {
     DMA_DEVICE Device;

@@ -66,7 +66,7 @@ static NTSTATUS CourierBegin(PDMA_DEVICE Device, PIRP Irp)
         courier->Registers = courier->MapRegisters;
     }
     KeFlushIoBuffers(Irp->MdlAddress, !DmaDeviceIsWrite(Irp), TRUE);
-    NTSTATUS status = operations->AllocateAdapterChannel(courier->Adapter, Device->Self, courier->Registers, CourierAdapterControl, courier); // leak[refused]: kind=adapter-channel bytes=0 count=1 // leak[refused]: kind=map-registers bytes=0 count=2
+    NTSTATUS status = operations->AllocateAdapterChannel(courier->Adapter, Device->Self, courier->Registers, CourierAdapterControl, courier); // leak[refused]: kind=adapter-channel bytes=0 count=1 // leak[refused]: kind=map-registers bytes=0 count=3
     return NT_SUCCESS(status) ? STATUS_PENDING : status;
 }
 

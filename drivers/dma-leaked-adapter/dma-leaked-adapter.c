@@ -113,7 +113,7 @@ static NTSTATUS TenantStart(PDMA_DEVICE Device)
 
     DmaDeviceDescribe(&description, DMA_ENGINE_MEMORY_BYTES);
     adapter->Users = 1;
-    adapter->Adapter = IoGetDmaAdapter(Device->Pdo, &description, &adapter->MapRegisters); // leak[refused,restarted]: kind=adapter bytes=0 count=1
+    adapter->Adapter = IoGetDmaAdapter(Device->Pdo, &description, &adapter->MapRegisters); // leak[refused]: kind=adapter bytes=0 count=1 // leak[restarted]: kind=adapter bytes=0 count=2
     return adapter->Adapter == NULL ? STATUS_INSUFFICIENT_RESOURCES : STATUS_SUCCESS;
 }
 

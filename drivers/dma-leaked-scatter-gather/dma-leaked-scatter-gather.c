@@ -56,7 +56,7 @@ static NTSTATUS HarvestBegin(PDMA_DEVICE Device, PIRP Irp)
     BOOLEAN isWrite = DmaDeviceIsWrite(Irp);
 
     KeFlushIoBuffers(mdl, !isWrite, TRUE);
-    NTSTATUS status = get(harvest->Adapter, Device->Self, mdl, MmGetMdlVirtualAddress(mdl), DmaDeviceLength(Irp), HarvestListControl, harvest, isWrite); // leak[large]: kind=scatter-gather bytes=0 count=2
+    NTSTATUS status = get(harvest->Adapter, Device->Self, mdl, MmGetMdlVirtualAddress(mdl), DmaDeviceLength(Irp), HarvestListControl, harvest, isWrite); // leak[large]: kind=scatter-gather bytes=0 count=1
     return NT_SUCCESS(status) ? STATUS_PENDING : status;
 }
 

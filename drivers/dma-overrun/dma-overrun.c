@@ -1,13 +1,13 @@
 /*
  * A driver for the DMA engine that moves a request by its scatter/gather list, one element after the other. The engine is
- * fastest with whole bursts of 64 bytes.
+ * fastest with whole bursts of 256 bytes.
  *
  * Broken: the device may touch what was mapped for it, and no more. The last element's length is rounded up to whole bursts,
  * so a read of another length writes over what follows the caller's buffer.
  */
 #include "dma-device.h"
 
-#define BURST_BYTES 64
+#define BURST_BYTES 256
 
 typedef struct _BURST {
     DMA_DEVICE Device;
