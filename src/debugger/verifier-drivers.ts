@@ -1,5 +1,5 @@
 /** The Driver Verification List of `!verifier`: each verified driver, and what it holds of pool. */
-import { hexVa } from '../base/va.ts';
+import { hexVa, type Va } from '../base/va.ts';
 import { tagText } from '../nt/declare/parameter-types.ts';
 import type { KernelImage } from '../nt/mm/kernel-image.ts';
 import type { PoolCounters, TrackedAllocation } from '../verifier/pool-tracking/tracked-allocations.ts';
@@ -70,6 +70,8 @@ async function printDriver(session: Session, image: KernelImage, detail: DriverD
 
 async function printAllocations(session: Session, image: KernelImage): Promise<void> {
   const { target } = session;
+  // Stacks that are equal are one array; of a million blocks there are few.
+  const callers = new Map<readonly Va[], string>();
   let rows = 0;
   for (const allocation of target.poolTracking?.allocations.ofImage(image.index) ?? []) {
     if (rows === 0) {
@@ -79,17 +81,24 @@ async function printAllocations(session: Session, image: KernelImage): Promise<v
       session.print('      Address             Length      Tag   Caller Address    ');
       session.print('      ------------------  ----------  ----  ------------------');
     }
-    session.print(allocationRow(session, allocation));
+    const { stack } = allocation;
+    const caller = callers.get(stack) ?? callerText(session, stack);
+    callers.set(stack, caller);
+    session.print(allocationRow(allocation, caller));
     if (++rows % rowsPerSlice === 0 && !(await session.breathe())) throw new CommandError(terminating);
   }
 }
 
-function allocationRow(session: Session, { va, bytes, tag, stack }: TrackedAllocation): string {
-  const place = session.stacks.driverPlace(stack);
-  const caller = place?.address ?? stack[1] ?? stack[0];
-  const symbol = caller === undefined ? undefined : symbolAt(session, caller);
-  const row = `      ${hexVa(va)}  0x${hex8(bytes)}  ${tagText(tag)}  ${caller === undefined ? '' : hexVa(caller)}`;
-  return symbol === undefined ? row : `${row}  ${symbol}`;
+function allocationRow({ va, bytes, tag }: TrackedAllocation, caller: string): string {
+  return `      ${hexVa(va)}  0x${hex8(bytes)}  ${tagText(tag)}  ${caller}`;
+}
+
+/** Address and symbol. */
+function callerText(session: Session, stack: readonly Va[]): string {
+  const caller = session.stacks.driverPlace(stack)?.address ?? stack[1] ?? stack[0];
+  if (caller === undefined) return '';
+  const symbol = symbolAt(session, caller);
+  return symbol === undefined ? hexVa(caller) : `${hexVa(caller)}  ${symbol}`;
 }
 
 /** `Loaded and Unloaded`: it was there, and is gone or going. */
