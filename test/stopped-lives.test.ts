@@ -243,6 +243,49 @@ describe("the driver's own breakpoints", () => {
     }
   });
 
+  it('DbgBreakPoint stops before it does anything, RtlAssert behind its text', () => {
+    const machineWithCalls = (): Machine => {
+      const call = (from: number, to: number): number[] => {
+        const distance = to - from - 6;
+        return [0xff, 0x15, distance & 0xff, (distance >> 8) & 0xff, (distance >> 16) & 0xff, (distance >> 24) & 0xff];
+      };
+      const { bytes } = buildPe({
+        imports: { 'ntoskrnl.exe': ['DbgBreakPoint', 'RtlAssert'] },
+        // sub rsp,28h; call DbgBreakPoint; xor ecx,ecx; xor edx,edx; xor r9d,r9d; mov r8d,1; call RtlAssert; add rsp,28h; mov eax,...; ret
+        code: ({ textRva, iat }) => [
+          ...[0x48, 0x83, 0xec, 0x28],
+          ...call(textRva + 4, iat('DbgBreakPoint')),
+          ...[0x31, 0xc9, 0x31, 0xd2, 0x45, 0x31, 0xc9, 0x41, 0xb8, 1, 0, 0, 0],
+          ...call(textRva + 23, iat('RtlAssert')),
+          ...[0x48, 0x83, 0xc4, 0x28, 0xb8, 0x01, 0, 0, 0xc0, 0xc3],
+        ],
+      });
+      return new Machine({ drivers: [{ name: 'break.sys', path: null, bytes }], instructionLimit: 1e6 });
+    };
+    const like = lifeOf(machineWithCalls());
+    expect(like.stops).toEqual([]);
+    for (const isStepping of [false, true]) {
+      const machine = machineWithCalls();
+      const { nt } = machine;
+      nt.debugControl.attach();
+      const seen: unknown[] = [];
+      const life = lifeOf(machine, (_, stop) => {
+        if (isStepping) nt.debugControl.stepInstruction();
+        if (stop.kind !== 'break-instruction') return;
+        const entry = nt.entries.at(nt.cpu.state.rip);
+        seen.push([
+          entry?.kind === 'thunk' ? entry.importName : nt.cpu.state.rip === stop.address,
+          machine.debugOutput.length,
+        ]);
+      });
+      expect(seen).toEqual([
+        ['ntoskrnl.exe!DbgBreakPoint', 0],
+        [true, 1],
+      ]);
+      expectSame(life, like);
+    }
+  });
+
   it('a debugger that detached is asked no more', () => {
     const machine = machineWithBreaks();
     machine.nt.debugControl.attach();
