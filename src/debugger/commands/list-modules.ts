@@ -1,4 +1,5 @@
 import { vaFromU64 } from '../../base/va.ts';
+import type { PeImage } from '../../image/pe/index.ts';
 import { imageContains, type KernelImage } from '../../nt/mm/kernel-image.ts';
 import { builtinAddress } from '../addresses.ts';
 import { CommandError, type DebuggerCommand } from '../command.ts';
@@ -105,13 +106,20 @@ function verboseLines(session: Session, image: KernelImage): readonly string[] {
     `    Image name: ${image.fileName}`,
     ...(pe === undefined
       ? []
-      : [
-          `    Timestamp:        ${utcText(pe.timestamp * 1000)} (${hex8(pe.timestamp)})`,
-          `    CheckSum:         ${hex8(pe.checksum)}`,
-        ]),
+      : [`    Timestamp:        ${timestampText(pe)}`, `    CheckSum:         ${hex8(pe.checksum)}`]),
     `    ImageSize:        ${hex8(image.sizeBytes)}`,
     ...notes.map((note) => `    Symbols: ${note}`),
   ];
+}
+
+/** IMAGE_DEBUG_TYPE_REPRO (PE format, ".debug section"): the linker put a hash where the time would stand. */
+const reproducible = 16;
+
+function timestampText({ timestamp, debugEntries }: PeImage): string {
+  const isHash = debugEntries.some(({ type }) => type === reproducible);
+  return isHash
+    ? `${hex8(timestamp)} (This is a reproducible build file hash, not a timestamp)`
+    : `${utcText(timestamp * 1000)} (${hex8(timestamp)})`;
 }
 
 const hex8 = (value: number): string => value.toString(16).toUpperCase().padStart(8, '0');
