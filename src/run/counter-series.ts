@@ -4,12 +4,14 @@
 export interface CounterColumns {
   /** Virtual milliseconds since the start of the series. */
   readonly timeMs: Float64Array<ArrayBuffer>;
+  /** Of those, without the ones in which every thread waited. */
+  readonly busyMs: Float64Array<ArrayBuffer>;
   readonly pagedBytes: Float64Array<ArrayBuffer>;
   readonly nonPagedBytes: Float64Array<ArrayBuffer>;
   readonly allocations: Float64Array<ArrayBuffer>;
 }
 
-const columns = 4;
+const columns = 5;
 /** Of so many neighbours two stay: the lowest and the highest. */
 const thinned = 4;
 
@@ -31,34 +33,42 @@ export class CounterSeries {
     return this.length_;
   }
 
-  /** Times ascend. A point that is equal to the last two but for its time moves the last one. */
-  add(timeMs: number, pagedBytes: number, nonPagedBytes: number, allocations: number): void {
+  /** Times ascend. A point that is equal to the last two but for its times moves the last one. */
+  add(timeMs: number, busyMs: number, pagedBytes: number, nonPagedBytes: number, allocations: number): void {
     const { values } = this;
     if (this.length_ >= 2 && this.isSame(1, pagedBytes, nonPagedBytes, allocations)) {
       if (this.isSame(2, pagedBytes, nonPagedBytes, allocations)) {
         values[(this.length_ - 1) * columns] = timeMs;
+        values[(this.length_ - 1) * columns + 1] = busyMs;
         return;
       }
     }
     if (this.length_ === this.most) this.thin();
     const at = this.length_++ * columns;
     values[at] = timeMs;
-    values[at + 1] = pagedBytes;
-    values[at + 2] = nonPagedBytes;
-    values[at + 3] = allocations;
+    values[at + 1] = busyMs;
+    values[at + 2] = pagedBytes;
+    values[at + 3] = nonPagedBytes;
+    values[at + 4] = allocations;
   }
 
   /** A copy. */
   columns(): CounterColumns {
     const column = (number: number): Float64Array<ArrayBuffer> =>
       Float64Array.from({ length: this.length_ }, (_, point) => this.values[point * columns + number] as number);
-    return { timeMs: column(0), pagedBytes: column(1), nonPagedBytes: column(2), allocations: column(3) };
+    return {
+      timeMs: column(0),
+      busyMs: column(1),
+      pagedBytes: column(2),
+      nonPagedBytes: column(3),
+      allocations: column(4),
+    };
   }
 
   private isSame(back: number, pagedBytes: number, nonPagedBytes: number, allocations: number): boolean {
     const at = (this.length_ - back) * columns;
     const { values } = this;
-    return values[at + 1] === pagedBytes && values[at + 2] === nonPagedBytes && values[at + 3] === allocations;
+    return values[at + 2] === pagedBytes && values[at + 3] === nonPagedBytes && values[at + 4] === allocations;
   }
 
   /** Halves the points; what is highest and lowest stays, so peaks do not vanish. */
@@ -78,6 +88,6 @@ export class CounterSeries {
   }
 
   private bytesAt(point: number): number {
-    return (this.values[point * columns + 1] as number) + (this.values[point * columns + 2] as number);
+    return (this.values[point * columns + 2] as number) + (this.values[point * columns + 3] as number);
   }
 }

@@ -48,7 +48,7 @@ describe('a watched run', () => {
     watched.machine.nt.debugControl.stopsAtSteps = false;
     expect(watched.resume()).toBe('over');
     expect(watched.state()).toMatchObject({ allocations: 8, drivers: [{ status: 'Unloaded' }], isOver: true });
-    expect(watched.marks[0]).toEqual({ timeMs: 0, name: 'DriverEntry' });
+    expect(watched.marks[0]).toMatchObject({ timeMs: 0, name: 'DriverEntry' });
     expect(watched.marks.map(({ name }) => name)).toContain('DriverUnload');
   });
 

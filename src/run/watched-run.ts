@@ -44,6 +44,8 @@ export interface WatchedState {
 /** Where in virtual time a step of the life was first seen. */
 export interface StepMark {
   readonly timeMs: number;
+  /** Without the time in which every thread waited. */
+  readonly busyMs: number;
   readonly name: string;
 }
 
@@ -78,6 +80,8 @@ export interface AllocationDetail extends AllocationRow {
 /** Marks that are kept; a tour has several hundred steps. */
 const mostMarks = 2000;
 const unitsPerMs = 10_000;
+/** An instruction lasts a nanosecond. */
+const instructionsPerMs = 1e6;
 
 export class WatchedRun {
   series = new CounterSeries();
@@ -191,6 +195,10 @@ export class WatchedRun {
     return (this.machine.nt.clock.interruptTime - this.startedAt) / unitsPerMs;
   }
 
+  private get busyMs(): number {
+    return this.machine.nt.cpu.retired / instructionsPerMs;
+  }
+
   private sample(): void {
     const { machine, timeMs } = this;
     const activity = machine.nt.activity.value;
@@ -198,14 +206,16 @@ export class WatchedRun {
     const tracked = machine.poolTracking?.allocations;
     if (tracked === undefined) return;
     const { paged, nonPaged } = tracked.total;
-    this.series.add(timeMs, paged.currentBytes, nonPaged.currentBytes, tracked.size);
+    this.series.add(timeMs, this.busyMs, paged.currentBytes, nonPaged.currentBytes, tracked.size);
   }
 
   private mark(activity: number, timeMs: number): void {
     this.lastActivity = activity;
     const { life, drivers } = this.machine;
     const { name } = activityAt(activity, life.state, drivers);
-    if (this.marks_.length < mostMarks && this.marks_.at(-1)?.name !== name) this.marks_.push({ timeMs, name });
+    if (this.marks_.length < mostMarks && this.marks_.at(-1)?.name !== name) {
+      this.marks_.push({ timeMs, busyMs: this.busyMs, name });
+    }
   }
 
   private row(allocation: TrackedAllocation, stack: readonly Site[]): AllocationRow {

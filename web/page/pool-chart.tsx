@@ -1,5 +1,5 @@
 /** What the drivers hold over virtual time, with the steps of the scenario. */
-import { effect } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
@@ -12,6 +12,12 @@ const heightPx = 240;
 /** Marks whose names would stand closer together go without. */
 const nameEveryPx = 90;
 const markEveryPx = 3;
+
+/** A driver may wait for a year: what happened before and after would be two lines. */
+const longMs = 600_000;
+/** What the user said; undefined: nothing. */
+const chosenBusyOnly = signal<boolean | undefined>(undefined);
+const isBusyOnly = computed(() => chosenBusyOnly.value ?? (state.series.value?.timeMs.at(-1) ?? 0) > longMs);
 
 export function PoolChart(): JSX.Element {
   const place = useRef<HTMLDivElement>(null);
@@ -29,7 +35,12 @@ export function PoolChart(): JSX.Element {
       chart.setData(
         series === undefined
           ? [[], [], [], []]
-          : [series.timeMs, series.pagedBytes, series.nonPagedBytes, series.allocations],
+          : [
+              isBusyOnly.value ? series.busyMs : series.timeMs,
+              series.pagedBytes,
+              series.nonPagedBytes,
+              series.allocations,
+            ],
       );
     });
     return () => {
@@ -42,6 +53,16 @@ export function PoolChart(): JSX.Element {
   return (
     <section aria-labelledby="chart" class="chart">
       <h3 id="chart">Pool over virtual time</h3>
+      <label class="choice">
+        <input
+          type="checkbox"
+          checked={isBusyOnly.value}
+          onChange={({ currentTarget }) => {
+            chosenBusyOnly.value = currentTarget.checked;
+          }}
+        />
+        Leave out the time in which nothing runs
+      </label>
       <div ref={place} role="img" aria-label={summary()} data-points={state.series.value?.timeMs.length ?? 0} />
     </section>
   );
@@ -124,8 +145,8 @@ function drawMarks(chart: uPlot): void {
   ctx.fillStyle = colour('--text')();
   ctx.font = `${11 * ratio}px sans-serif`;
   ctx.setLineDash([2 * ratio, 3 * ratio]);
-  for (const { timeMs, name } of series.marks) {
-    const x = chart.valToPos(timeMs, 'x', true);
+  for (const { timeMs, busyMs, name } of series.marks) {
+    const x = chart.valToPos(isBusyOnly.peek() ? busyMs : timeMs, 'x', true);
     if (x - lineAt < markEveryPx * ratio) continue;
     lineAt = x;
     ctx.beginPath();

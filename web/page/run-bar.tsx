@@ -4,6 +4,8 @@ import { printable } from '../../src/base/printable.ts';
 import { discardMachine, pause, setPace, start, step } from './actions.ts';
 import * as state from './state.ts';
 
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
 const paces: readonly (number | undefined)[] = [undefined, 30_000, 3000, 300, 30, 3];
 
 export function RunBar(): JSX.Element {
@@ -93,6 +95,8 @@ function place(): string {
 }
 
 export function milliseconds(ms: number): string {
+  if (ms >= 2 * dayMs) return `${(ms / dayMs).toLocaleString('en', { maximumFractionDigits: 1 })} days`;
+  if (ms >= 2 * hourMs) return `${(ms / hourMs).toLocaleString('en', { maximumFractionDigits: 1 })} h`;
   if (ms >= 10_000) return `${(ms / 1000).toLocaleString('en', { maximumFractionDigits: 1 })} s`;
   return `${ms.toLocaleString('en', { maximumFractionDigits: ms < 10 ? 3 : 1 })} ms`;
 }
