@@ -33,7 +33,8 @@ function sit(path: string, steps: readonly string[] = [], name?: string, flags?:
   });
   let text = '';
   const target = debugTarget(machine, (source) => {
-    const at = join(repository, source);
+    // Samples with a PDB are built in a folder of that name.
+    const at = join(repository, source.replace(/^\/poolproof\//, ''));
     return existsSync(at) ? { path: source, text: readFileSync(at, 'utf8') } : undefined;
   });
   const session = new Session(target, {
@@ -91,6 +92,15 @@ describe('a bug check', () => {
     expect(text).toMatch(/^FAULTING_IP: {2}\nread_fresh!ReadFresh\+10\n/m);
     expect(field(text, 'SYMBOL_NAME')).toBe('read_fresh!ReadFresh+10');
     expect(text).toMatch(/^> {3}76: {5}Sink = /m);
+  });
+
+  it('of pages that stay locked blames who locked them', async () => {
+    const text = await atEnd('drivers/leaky-pinboard/leaky-pinboard.sys', ['.bugcheck', '!analyze -v']);
+    expect(text).toContain('Bugcheck code 000000CB');
+    expect(field(text, 'IMAGE_NAME')).toBe('leaky-pinboard.sys');
+    expect(field(text, 'SYMBOL_NAME')).toMatch(/^leaky_pinboard!\w+\+[0-9a-f]+$/);
+    expect(text).toMatch(/^> {2,}\d+: .*MmProbeAndLockPages\(/m);
+    expect(field(text, 'SYMBOL_STACK_INDEX')).toBeUndefined();
   });
 
   it('that is noticed when the routine has returned', async () => {
