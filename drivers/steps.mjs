@@ -51,7 +51,7 @@ export const ACCESS_DENIED = '0xC0000022';
 export const SUCCESS = '0x00000000';
 export const TIMEOUT = '0x00000102';
 
-/** A step and what it answers; status null: the machine stops before it answers. */
+/** A step and what it answers; status null: the machine stops before it answers. Output: digits, or `5a*4000,00*96`. */
 export const step = (text, status = SUCCESS, information, output) => ({ step: text, status, information, output });
 
 /** A run: `do` empty means that no `--do` is given. */

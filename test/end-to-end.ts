@@ -13,6 +13,7 @@ export interface ExpectedStep {
   /** Null: the machine stops before the step is answered. */
   readonly status: string | null;
   readonly information: number | null;
+  /** Digits, or bytes and how many times: `5a*4000,00*96`. */
   readonly output: string | null;
 }
 
