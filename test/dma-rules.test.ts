@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { type Va, vaAdd } from '../src/base/va.ts';
 import { bugCheckParameterText } from '../src/nt/declare/bug-check.ts';
 import { firstPfn } from '../src/nt/mm/frames.ts';
-import { Machine } from '../src/run/machine.ts';
+import { Machine, type MachineSnapshot } from '../src/run/machine.ts';
 import type { Report } from '../src/run/report/report.ts';
 import { parseStep } from '../src/run/scenario/step.ts';
 import { defaultFlags } from '../src/verifier/core/options.ts';
@@ -118,6 +118,7 @@ const cleanUses = [
   'keep-registers',
   'short-flush',
   'pieces',
+  'window',
   'lists',
   'chain',
   'several-adapters',
@@ -199,6 +200,44 @@ describe('without DMA checking', () => {
     const report = machineOf(use, 0x8).report();
     expect([report.verdict, report.reasons, report.scenario.steps[1]?.status]).toEqual(['clean', [], '0x00000000']);
   });
+});
+
+describe('of several drivers', () => {
+  const rules = { name: 'dma-rules.sys', bytes };
+  const other = 'drivers/clean-mover/clean-mover.sys';
+  const mover = {
+    name: 'clean-mover.sys',
+    bytes: new Uint8Array(readFileSync(join(import.meta.dirname, '..', other))),
+  };
+  const steps = (use: string) => [open, ioctl(use), 'close'].map((step) => parseStep(step));
+  const deviceModel = 'pci-dma-engine';
+
+  it('each has its own leaks', () => {
+    const report = new Machine({ drivers: [mover, rules], deviceModel, steps: steps('leak-adapter') }).report();
+    expect(report.leaks.map(({ kind, driver }) => [kind, driver])).toEqual([['adapter', 'dma-rules.sys']]);
+  });
+
+  it('only those are checked that are verified', () => {
+    for (const use of ['leak-common-buffers', 'device-writes-behind', 'common-buffer-at-dispatch', 'list-at-passive']) {
+      const options = { drivers: [mover], companions: [rules], deviceModel, steps: steps(use) };
+      const report = new Machine(options).report();
+      expect([use, report.bugCheck, report.leaks, report.violations]).toEqual([use, null, [], []]);
+      expect(report.scenario.steps[1]?.status).toBe('0x00000000');
+    }
+  });
+});
+
+it.each(['leak-adapter-and-buffer', 'lists'])('snapshots within %s lead to the same end', (use) => {
+  const first = machineOf(use);
+  const snapshots: MachineSnapshot[] = [];
+  first.nt.events.on('exportCalled', () => snapshots.push(first.snapshot()));
+  const report = first.report();
+  expect(snapshots.length).toBeGreaterThan(10);
+  for (const snapshot of snapshots.filter((_, index) => index % 4 === 0)) {
+    const second = machineOf(use);
+    second.restore(snapshot);
+    expect(second.report()).toEqual(report);
+  }
 });
 
 function leaks(report: Report): string[] {

@@ -14,14 +14,17 @@ import { dmaViolation } from './dma-violation.ts';
 
 export function addTransferChecks(nt: Nt, calls: CallChecks): void {
   const offset = (call: Call, index: number): number => Number(ULONG64.read(call, index));
-  calls.on('MapTransfer', ({ account }, call) => {
+  calls.on('MapTransfer', ({ adapter, account }, call) => {
     const [mdl, base, va] = [PVOID.read(call, 1), PVOID.read(call, 2), PVOID.read(call, 3)];
     const bytes = nt.memory.readU32(PVOID.read(call, 4));
     checkTransferBuffer(nt, mdl, va, bytes, account.record);
     const file = nt.dma.files.get(base);
     if (file === undefined) return;
-    checkOverlap(nt, file, va, bytes);
-    checkRoom(nt, file, va, bytes);
+    // With scatter/gather one call need not map more than what lies in a page, whatever was asked for.
+    const { isScatterGather } = adapter.description;
+    const surely = isScatterGather ? Math.min(bytes, pageSize - (vaLow(va) & pageMask)) : bytes;
+    checkOverlap(nt, file, va, surely);
+    checkRoom(nt, file, va, surely);
   });
   calls.on('MapTransferEx', ({ account }, call) => {
     const [mdl, base] = [PVOID.read(call, 1), PVOID.read(call, 2)];

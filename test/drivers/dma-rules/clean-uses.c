@@ -161,6 +161,35 @@ static NTSTATUS Pieces(void)
     return STATUS_SUCCESS;
 }
 
+/* A scatter/gather master with two map registers, which asks for all that is left and takes what it gets. */
+static NTSTATUS Window(void)
+{
+    ULONG registers, done = 0, mapped, pages, bytes, length = 0x4321;
+    CHANNEL channel = {0};
+    BUFFER buffer;
+    PDMA_ADAPTER adapter = GetAdapter(2, TRUE, 0x10000, &registers);
+
+    CHECK(adapter != NULL && NT_SUCCESS(MakeBuffer(&buffer, 0x321, length, 1)));
+    CHECK(NT_SUCCESS(GetChannel(adapter, 2, DeallocateObjectKeepRegisters, &channel)));
+    while (done < length) {
+        for (mapped = pages = 0; pages < 2 && done + mapped < length; mapped += bytes) {
+            PHYSICAL_ADDRESS logical;
+
+            bytes = length - done - mapped;
+            logical = MAP(adapter, buffer, channel.Base, done + mapped, &bytes, FALSE);
+            DeviceWrites(logical, 0, bytes, (UCHAR)(0x19 + done + mapped));
+            pages = ADDRESS_AND_SIZE_TO_SPAN_PAGES(buffer.Va + done, mapped + bytes);
+        }
+        FLUSH(adapter, buffer, channel.Base, done, mapped, FALSE);
+        done += mapped;
+    }
+    CHECK(HoldsBytes(&buffer, 0x19));
+    FreeRegisters(adapter, channel.Base, 2);
+    FreeBuffer(&buffer);
+    PutAdapter(adapter);
+    return STATUS_SUCCESS;
+}
+
 static void DevicePlaysList(const SCATTER_GATHER_LIST *List, UCHAR Seed)
 {
     ULONG i, done = 0;
@@ -281,6 +310,7 @@ const NAMED CleanUses[] = {
     {"keep-registers", KeepRegisters},
     {"short-flush", ShortFlush},
     {"pieces", Pieces},
+    {"window", Window},
     {"lists", Lists},
     {"chain", Chain},
     {"several-adapters", SeveralAdapters},
