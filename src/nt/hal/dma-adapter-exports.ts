@@ -90,7 +90,8 @@ function getAdapter(nt: Nt, pdo: Va, descriptionAt: Va, countAt: Va, call: Call)
   DMA_ADAPTER.Version.set(memory, adapter, 1);
   DMA_ADAPTER.Size.set(memory, adapter, adapterBytes);
   DMA_ADAPTER.DmaOperations.set(memory, adapter, operations);
-  const wanted = Math.ceil(description.maximumLength / pageSize) + 1;
+  // A buffer has no more pages than there are.
+  const wanted = Math.min(Math.ceil(description.maximumLength / pageSize), memory.frameCount) + 1;
   const given = { adapter, pdo, description, operationsVersion, highestAddress: highest, isPut: false } as const;
   const record: DmaAdapter = { ...given, mapRegisters: wanted, ...holderOf(nt, call) };
   const mapRegisters = needsBuffers(nt, record) ? Math.min(wanted, mostBuffers) : wanted;

@@ -82,6 +82,8 @@ export interface MapRegisterFile extends Holder {
   readonly base: Va;
   readonly adapter: Va;
   readonly count: number;
+  /** How many of them, from the first, have a double buffer. */
+  readonly buffered: number;
   readonly purpose: 'channel' | 'scatter-gather';
   /** DMA transfer context of the Ex form; null otherwise. */
   readonly context: Va;
@@ -202,7 +204,7 @@ export class Dma {
   readonly channels: StoreMap<number, AdapterChannel>;
   /** By MapRegisterBase. */
   readonly files: StoreMap<number, MapRegisterFile>;
-  /** By address of the register. */
+  /** By address of the register: those that map something or have a double buffer. */
   readonly registers: StoreMap<number, MapRegister>;
   /** By MapRegisterBase: the register behind those that were mapped last. */
   readonly nextRegisters: StoreMap<number, number>;
@@ -267,7 +269,16 @@ export class Dma {
   }
 
   register(file: MapRegisterFile, index: number): MapRegister {
-    return this.registers.get(registerAddress(file.base, index)) as MapRegister;
+    const address = registerAddress(file.base, index);
+    const unused = { address, file: file.base, index, buffer: undefined, transfer: undefined };
+    return this.registers.get(address) ?? unused;
+  }
+
+  /** What a register maps from here on; undefined for nothing. */
+  setTransfer(file: MapRegisterFile, index: number, transfer: number | undefined): void {
+    const register = this.register(file, index);
+    if (transfer === undefined && register.buffer === undefined) this.registers.delete(register.address);
+    else this.registers.set(register.address, { ...register, transfer });
   }
 
   /** Transfers that a file maps, in the order of the calls. */

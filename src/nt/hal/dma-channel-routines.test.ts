@@ -64,6 +64,15 @@ describe('AllocateAdapterChannel', () => {
     expect(log).toEqual([]);
   });
 
+  it('gives many registers as fast as few', { timeout: 5000 }, () => {
+    const { kernel, allocate, adapter, mapRegisters } = setUp({ maximumLength: 0xffff_ffff });
+    for (let round = 0; round < 50; round++) {
+      returned(kernel, 'HalAllocateAdapterChannel', allocate(mapRegisters), deallocateObject);
+    }
+    expect(kernel.nt.dma.outstanding(adapter).mapRegisterFiles).toEqual([]);
+    expect(kernel.nt.dma.registers.size).toBe(0);
+  });
+
   it('has requests wait for the channel, first come first served', () => {
     const { kernel, log, allocate, adapter } = setUp();
     returned(kernel, 'HalAllocateAdapterChannel', allocate(1, 10), keepObject);

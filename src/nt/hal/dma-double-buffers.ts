@@ -113,7 +113,8 @@ export function damagedGuards(nt: Nt, transfer: MappedTransfer): readonly GuardD
 export function damagedFreeRegisters(nt: Nt, file: MapRegisterFile): readonly GuardDamage[] {
   const damages: GuardDamage[] = [];
   const bytes = new Uint8Array(pageSize);
-  for (const { buffer, transfer } of nt.dma.registersOf(file)) {
+  for (let index = 0; index < file.buffered; index++) {
+    const { buffer, transfer } = nt.dma.register(file, index);
     if (buffer === undefined || !buffer.isGuarded || transfer !== undefined) continue;
     nt.dma.bus.read(bufferAddress(buffer), bytes);
     const at = firstOther(bytes, 0, bytes.length);

@@ -30,21 +30,19 @@ export function hasRegisters(nt: Nt, adapter: DmaAdapter, count: number): boolea
   return taken + count <= adapter.mapRegisters;
 }
 
+type FileRequest = Omit<MapRegisterFile, 'base' | 'adapter' | 'buffered'>;
+
 /** Undefined if the memory for pages that the device needs is short. */
-export function allocateFile(
-  nt: Nt,
-  adapter: DmaAdapter,
-  request: Omit<MapRegisterFile, 'base' | 'adapter'>,
-): MapRegisterFile | undefined {
+export function allocateFile(nt: Nt, adapter: DmaAdapter, request: FileRequest): MapRegisterFile | undefined {
   const { count } = request;
   const buffers = buffersFor(nt, adapter, request);
   if (buffers === undefined) return undefined;
   const base = nt.pool.allocateKernel(fileHeaderBytes + count * registerBytes, fileTag);
-  const file: MapRegisterFile = { ...request, base, adapter: adapter.adapter };
+  const file: MapRegisterFile = { ...request, base, adapter: adapter.adapter, buffered: buffers.length };
   nt.memory.writeU32(base, count);
-  for (let index = 0; index < count; index++) {
+  for (const [index, buffer] of buffers.entries()) {
     const address = registerAddress(base, index);
-    nt.dma.registers.set(address, { address, file: base, index, buffer: buffers[index], transfer: undefined });
+    nt.dma.registers.set(address, { address, file: base, index, buffer, transfer: undefined });
   }
   nt.dma.files.set(base, file);
   nt.events.emit('mapRegistersAllocated', { file });
@@ -52,11 +50,7 @@ export function allocateFile(
 }
 
 /** The first registers' double buffers; undefined if those that the device needs are not to be had. */
-function buffersFor(
-  nt: Nt,
-  adapter: DmaAdapter,
-  request: Omit<MapRegisterFile, 'base' | 'adapter'>,
-): DoubleBuffer[] | undefined {
+function buffersFor(nt: Nt, adapter: DmaAdapter, request: FileRequest): DoubleBuffer[] | undefined {
   const { count } = request;
   const guarded = Math.min(count, nt.dma.buffering.guardedRegisters(adapter, count, request));
   const isNeeded = needsBuffers(nt, adapter);
@@ -75,8 +69,12 @@ function buffersFor(
 export function freeFile(nt: Nt, file: MapRegisterFile): void {
   nt.events.emit('mapRegistersFreed', { file });
   const buffers: DoubleBuffer[] = [];
-  for (const { id } of nt.dma.transfersOf(file.base)) nt.dma.transfers.delete(id);
-  for (const { address, buffer } of nt.dma.registersOf(file)) {
+  for (const { id, firstRegister, registers } of nt.dma.transfersOf(file.base)) {
+    for (let index = 0; index < registers; index++) nt.dma.setTransfer(file, firstRegister + index, undefined);
+    nt.dma.transfers.delete(id);
+  }
+  for (let index = 0; index < file.buffered; index++) {
+    const { address, buffer } = nt.dma.register(file, index);
     if (buffer !== undefined) buffers.push(buffer);
     nt.dma.registers.delete(address);
   }

@@ -134,8 +134,7 @@ function take(
   const transfer: MappedTransfer = { ...place, ...what, stack: origin.stack, activity: origin.activity };
   if (isBuffered && isWriteToDevice && !copyIn(nt, transfer)) return 'no-memory';
   for (let index = firstRegister; index < firstRegister + registers; index++) {
-    const register = nt.dma.register(file, index);
-    nt.dma.registers.set(register.address, { ...register, transfer: transfer.id });
+    nt.dma.setTransfer(file, index, transfer.id);
   }
   nt.dma.transfers.set(transfer.id, transfer);
   nt.dma.nextRegisters.set(file.base, firstRegister + registers);
@@ -170,8 +169,7 @@ function unmap(nt: Nt, file: MapRegisterFile, transfer: MappedTransfer, isWriteT
   if (transfer.isBuffered && !isWriteToDevice) copyOut(nt, transfer, bytes);
   unguardTransfer(nt, file, transfer);
   for (let index = transfer.firstRegister; index < transfer.firstRegister + transfer.registers; index++) {
-    const register = nt.dma.register(file, index);
-    nt.dma.registers.set(register.address, { ...register, transfer: undefined });
+    nt.dma.setTransfer(file, index, undefined);
   }
   nt.dma.transfers.delete(transfer.id);
   nt.events.emit('transferFlushed', { file, transfer });
