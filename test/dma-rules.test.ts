@@ -108,6 +108,7 @@ const misdeeds: Readonly<Record<string, readonly [Parameters, site: string]>> = 
   'mangled-mdl': [({ mdl }) => [0x22, mdl, 0, 0], 'Map'],
   'short-chain': [() => [0x24, 0x100, 0, 0], 'GetList'],
   'unknown-version': [() => [0x25, 0, 0, 0], 'GetAdapter'],
+  'obsolete-adapter': [() => [0x1e, 0, 0, 0], 'ObsoleteAdapter'],
   'flush-too-much': [() => [0x00, 1, 0x300, 0x200], 'FlushTooMuch'],
 };
 

@@ -16,5 +16,5 @@ for name in dma-rules clean-uses misdeeds; do
 done
 x86_64-w64-mingw32-gcc dma-rules.o clean-uses.o misdeeds.o -o dma-rules.sys -nostdlib -nostartfiles -shared \
   -Wl,--exclude-all-symbols -Wl,--subsystem,native:10.0 -Wl,--image-base,0x140000000 -Wl,--dynamicbase -Wl,--nxcompat \
-  -Wl,--forceinteg -Wl,--no-insert-timestamp -Wl,--entry,DriverEntry -Wl,--gc-sections -lntoskrnl
+  -Wl,--forceinteg -Wl,--no-insert-timestamp -Wl,--entry,DriverEntry -Wl,--gc-sections -lntoskrnl -lhal
 cp dma-rules.sys "$out/dma-rules.sys"

@@ -417,6 +417,16 @@ static NTSTATUS UnknownVersion(void)
     return Done();
 }
 
+static NTSTATUS ObsoleteAdapter(void)
+{
+    DEVICE_DESCRIPTION description;
+
+    RtlZeroMemory(&description, sizeof description);
+    description.Master = TRUE;
+    HalGetAdapter(&description, &Registers);
+    return Done();
+}
+
 static NTSTATUS FlushTooMuch(void)
 {
     Prepare(TRUE, 1);
@@ -487,6 +497,7 @@ const NAMED Misdeeds[] = {
     {"mangled-mdl", MangledMdl},
     {"short-chain", ShortChain},
     {"unknown-version", UnknownVersion},
+    {"obsolete-adapter", ObsoleteAdapter},
     {"flush-too-much", FlushTooMuch},
     {"read-before-flush", ReadBeforeFlush},
     {NULL, NULL},
