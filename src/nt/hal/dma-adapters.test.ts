@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { describeDevice } from '../../../test/dma-device.ts';
 import { KernelCaller } from '../../../test/kernel-caller.ts';
 import { nullVa, type Va, vaAdd } from '../../base/va.ts';
+import { Gpr } from '../../engine/cpu/state.ts';
 import { DMA_ADAPTER, DMA_ADAPTER_INFO, dmaOperationCounts, dmaOperations } from '../structures/dma.ts';
 
 describe('IoGetDmaAdapter', () => {
@@ -81,6 +82,31 @@ describe('IoGetDmaAdapter', () => {
     expect(kernel.nt.entries.at(kernel.nt.memory.readVa(vaAdd(table, 8)))).toMatchObject({
       target: { name: 'HalPutDmaAdapter' },
     });
+  });
+});
+
+describe('GetDmaAdapter of BUS_INTERFACE_STANDARD', () => {
+  it("is IoGetDmaAdapter in the caller's name", () => {
+    const kernel = new KernelCaller();
+    const { nt } = kernel;
+    nt.memory.writeVa(nt.cpu.state.gprVa(Gpr.Rsp), vaAdd(kernel.image.base, 0x1010));
+    const outcome = kernel.outcome('IopBusGetDmaAdapter', 1, 2, 3);
+    expect(outcome).toMatchObject({ action: 'call-guest', args: [1, 2, 3] });
+    const { routine } = outcome as unknown as { routine: Va };
+    expect(nt.entries.at(routine)).toMatchObject({
+      kind: 'thunk',
+      image: { index: kernel.image.index },
+      target: { name: 'IoGetDmaAdapter' },
+    });
+  });
+});
+
+describe('HalGetAdapter', () => {
+  it('is IoGetDmaAdapter without a device', () => {
+    const kernel = new KernelCaller();
+    const { description, count } = describeDevice(kernel, {});
+    const adapter = kernel.callVa('HalGetAdapter', description, count);
+    expect(kernel.nt.dma.adapter(adapter)).toMatchObject({ pdo: nullVa, imageIndex: kernel.image.index });
   });
 });
 

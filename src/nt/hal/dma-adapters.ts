@@ -283,7 +283,9 @@ export class Dma {
 
   /** Transfers that a file maps, in the order of the calls. */
   transfersOf(file: Va): readonly MappedTransfer[] {
-    return [...this.transfers.values()].filter((transfer) => transfer.file === file);
+    const found: MappedTransfer[] = [];
+    for (const transfer of this.transfers.values()) if (transfer.file === file) found.push(transfer);
+    return found;
   }
 }
 
