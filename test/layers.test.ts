@@ -77,6 +77,29 @@ it('imports point down', () => {
   expect(files.flatMap(problemsOf)).toEqual([]);
 });
 
+it('the page imports from src, and packages that are bundled with it', () => {
+  const web = fileURLToPath(new URL('../web', import.meta.url));
+  const bundled = [
+    '@preact/signals',
+    '@tanstack/virtual-core',
+    'preact',
+    'preact/hooks',
+    'uplot',
+    'uplot/dist/uPlot.min.css',
+  ];
+  const pages = (readdirSync(web, { recursive: true }) as string[]).filter((path) => /\.tsx?$/.test(path));
+  expect(pages.length).toBeGreaterThan(15);
+  const imported = pages.flatMap((path) =>
+    importsOf(readFileSync(join(web, path), 'utf8')).map((name) => ({ path, name })),
+  );
+  const isAllowed = (path: string, name: string): boolean => {
+    if (!name.startsWith('.')) return bundled.includes(name);
+    const layer = relative(source, join(dirname(join(web, path)), name)).split(sep)[0] ?? '';
+    return layer === '..' || (layer in below && !surfaces.includes(layer));
+  };
+  expect(imported.filter(({ path, name }) => !isAllowed(path, name))).toEqual([]);
+});
+
 /** Not by import, but by name. */
 it('below the surfaces nothing of Node and no clock', () => {
   const uses = files

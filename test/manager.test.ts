@@ -132,6 +132,33 @@ describe.skipIf(executablePath === undefined)('Driver Verifier Manager in Chromi
     await page.context().close();
   });
 
+  it('takes several drivers, in order, verified or not', async () => {
+    const { page, troubles } = await openTab(browser, host.url);
+    await drop(
+      page,
+      ['leaky-filter.sys', 'function.sys'].map((name) => ({ name, bytes: bytesOf(`test/drivers/several/${name}`) })),
+    );
+    await page.getByRole('button', { name: 'Up function.sys' }).click();
+    expect(await page.getByRole('rowheader').allTextContents()).toEqual(['function.sys', 'leaky-filter.sys']);
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    expect(await verdictOf(page)).toBe('VIOLATION');
+    expect(await page.locator('.leak').first().textContent()).toContain('Driverleaky-filter.sys');
+    await showPage(page, 'Counters');
+    await page
+      .getByRole('region', { name: 'Driver specific counters' })
+      .locator('select')
+      .selectOption('leaky-filter.sys');
+    expect((await counter(page, 'Current Number of Allocations'))[1]).toBeGreaterThan(0);
+
+    await showPage(page, 'Select drivers');
+    await page.getByRole('checkbox', { name: 'Verify leaky-filter.sys' }).uncheck();
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await verdictOf(page);
+    expect(await page.locator('.leak').count()).toBe(0);
+    expect(troubles).toEqual([]);
+    await page.context().close();
+  });
+
   it('says what is no step, and what is no driver', async () => {
     const { page, troubles } = await openTab(browser, host.url);
     await drop(page, [{ name: 'broken.sys', bytes: new Uint8Array(100) }]);
