@@ -35,6 +35,12 @@ it('r: all, some, set', async () => {
   expect(machine.nt.cpu.state.gpr(0)).toBe(5n);
 });
 
+it('r says so where the machine does not keep all flags', async () => {
+  const { type } = debugAt([beacon], 'clean_beacon!BeaconPnp', [], { flagsLiveAtExit: false });
+  expect(await type(['r'])).toContain('(Arithmetic flags may be those of an earlier instruction');
+  expect(await inDispatch().type(['r'])).not.toContain('(Arithmetic flags');
+});
+
 it('what is set is what the machine goes on with', async () => {
   // BeaconPnp gets no request: the first access to it faults.
   const { type, machine } = inDispatch();

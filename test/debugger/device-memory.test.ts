@@ -49,6 +49,7 @@ it('registers that the model can tell are shown, and nothing else happens', asyn
   ]);
   expect(text).toContain(`${at}  0d4a5050 00000001 `);
   expect(text).toContain(`${at}  50 50 4a 0d `);
+  await debugged.type([`k = ${at} @rip 8`, `k = ${at} nt!KiThreadStartup 8`, `kb = ${at} clean_mover!DriverEntry 8`]);
   expect(await debugged.type([`eb ${at} 1`])).toContain(`Memory access error at '${at}'`);
   expect(accesses).toBe(before);
 });

@@ -35,6 +35,8 @@ export function debug(
   const machine = new Machine({
     drivers: paths.map(driverFile),
     steps: steps.length === 0 ? undefined : steps.map(parseStep),
+    // As poolproof kd has it.
+    flagsLiveAtExit: true,
     ...options,
   });
   let text = '';

@@ -41,6 +41,11 @@ function showAll(session: Session): void {
     ([name, selector]) => `${name}=${selector.toString(16).padStart(4, '0')}`,
   );
   session.print(`${selected.join('  ')}             efl=${efl.toString(16).padStart(8, '0')}`);
+  if (nt.options.flagsLiveAtExit !== true) {
+    session.print(
+      '(Arithmetic flags may be those of an earlier instruction: this machine was not made for a debugger.)',
+    );
+  }
   showInstruction(session);
 }
 

@@ -1,7 +1,7 @@
 /** The frames of a stack one by one, with the registers that each has: what a debugger shows. */
 import { PoolproofError } from '../../base/errors.ts';
 import { type Va, vaFromU64 } from '../../base/va.ts';
-import type { UnwindContext } from '../../image/unwind/index.ts';
+import type { UnwindContext, UnwindMemory } from '../../image/unwind/index.ts';
 import type { Nt } from '../nt.ts';
 import { contextRsp } from './guest-context.ts';
 import { stackEndOf } from './unhandled-exception.ts';
@@ -38,9 +38,19 @@ export function stackFrames(nt: Nt, start: UnwindContext, limit: number): readon
   return frames;
 }
 
+/** A debugger may walk anything that it takes for a stack: devices do not notice. */
+function peeked(nt: Nt): UnwindMemory {
+  return {
+    readU64: (va) => {
+      const read = nt.memory.peekBytes(va, 8);
+      return read && new DataView(read.buffer, read.byteOffset).getBigUint64(0, true);
+    },
+  };
+}
+
 function stepOrEnd(nt: Nt, context: UnwindContext): StackStep {
   try {
-    return stepUp(nt, context, 'none');
+    return stepUp(nt, context, 'none', peeked(nt));
   } catch (thrown) {
     // Unwind data that can't be read ends the stack there.
     if (thrown instanceof PoolproofError) return { kind: 'end' };

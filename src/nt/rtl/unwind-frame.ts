@@ -40,29 +40,36 @@ export type StackStep =
   /** The stack can't be read any further. */
   | { readonly kind: 'end' };
 
-/** The step from the frame that `context` stands in to its caller's. Throws PP1007 for unusable unwind data. */
-export function stepUp(nt: Nt, context: UnwindContext, handlerType: 'none' | 'exception' | 'unwind'): StackStep {
+/**
+ * The step from the frame that `context` stands in to its caller's. Throws PP1007 for unusable unwind data. `memory` is
+ * how the stack is read.
+ */
+export function stepUp(
+  nt: Nt,
+  context: UnwindContext,
+  handlerType: 'none' | 'exception' | 'unwind',
+  memory = unwindMemory(nt),
+): StackStep {
   const rip = vaFromU64(context.rip);
   const host = nt.entries.at(rip);
-  if (host?.kind === 'resume') return stepOverKernelFrame(nt, host, context);
+  if (host?.kind === 'resume') return stepOverKernelFrame(memory, host, context);
   const image = driverImageAt(nt, rip);
   const entry = image && lookupFunctionEntry(image.pe, rip - image.base);
   if (image === undefined || entry === undefined) {
-    const caller = afterReturn(nt, context, contextRsp(context));
+    const caller = afterReturn(memory, context, contextRsp(context));
     // A leaf that returns to itself leads nowhere.
     return caller === undefined || caller.rip === context.rip ? { kind: 'end' } : { kind: 'leaf', context: caller };
   }
-  return stepOverFunction(nt, image, entry, context, handlerType);
+  return stepOverFunction(memory, image, entry, context, handlerType);
 }
 
 function stepOverFunction(
-  nt: Nt,
+  memory: UnwindMemory,
   image: DriverImage,
   entry: RuntimeFunction,
   context: UnwindContext,
   handlerType: 'none' | 'exception' | 'unwind',
 ): StackStep {
-  const memory = unwindMemory(nt);
   const result = virtualUnwind({ pe: image.pe, imageBase: image.base, entry, context, memory, handlerType });
   if (result.kind === 'unreadable') return { kind: 'end' };
   const handler = result.handler && {
@@ -109,22 +116,23 @@ function functionTableRva(pe: PeImage): number {
   return view.getUint32(optionalHeader + 0x70 + 3 * 8, true);
 }
 
-function stepOverKernelFrame(nt: Nt, entry: ResumeEntry, context: UnwindContext): StackStep {
+function stepOverKernelFrame(memory: UnwindMemory, entry: ResumeEntry, context: UnwindContext): StackStep {
   const frame = contextRsp(context);
-  const bytes = unwindMemory(nt).readU64(vaAdd(frame, resumeFrameHeader));
-  const caller = bytes === undefined ? undefined : afterReturn(nt, context, vaAdd(frame, Number(bytes)));
+  const bytes = memory.readU64(vaAdd(frame, resumeFrameHeader));
+  const caller = bytes === undefined ? undefined : afterReturn(memory, context, vaAdd(frame, Number(bytes)));
   return caller === undefined ? { kind: 'end' } : { kind: 'kernel', entry, frame, context: caller };
 }
 
 /** Control returned through the address at `stack`; all other registers stay. */
-function afterReturn(nt: Nt, context: UnwindContext, stack: Va): UnwindContext | undefined {
-  const rip = unwindMemory(nt).readU64(stack);
+function afterReturn(memory: UnwindMemory, context: UnwindContext, stack: Va): UnwindContext | undefined {
+  const rip = memory.readU64(stack);
   if (rip === undefined) return undefined;
   const gpr = context.gpr.slice();
   gpr[Gpr.Rsp] = vaToU64(vaAdd(stack, 8));
   return { rip, gpr, xmm: context.xmm };
 }
 
+/** As the processor reads it. */
 export function unwindMemory(nt: Nt): UnwindMemory {
   return {
     readU64: (va) => {
