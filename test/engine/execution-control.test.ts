@@ -308,6 +308,24 @@ describe('breakpoints', () => {
     }
   });
 
+  test('on an instruction that the code itself changes; also with single steps', () => {
+    const source = `
+      lea rdx, [there]
+      mov ecx, 3
+    again: mov byte ptr [rdx+1], cl
+    there: mov eax, 5
+      add ebx, eax
+      dec ecx
+      jne again
+      ret`;
+    const machine = new CpuMachine(source);
+    machine.cpu.setBreakpoints([machine.at('there')]);
+    expect(stops(machine)).toHaveLength(3);
+    const stepped = new CpuMachine(source);
+    expect(steppedPlaces(stepped)).toHaveLength(18 + 1);
+    for (const one of [machine, stepped]) expect([one.get('rbx'), one.cpu.retired]).toEqual([6n, 18]);
+  });
+
   test('flags that the code before them set are there, also those that nobody reads', () => {
     const machine = new CpuMachine('mov eax, 1\ncmp eax, 1\nhere: add eax, 1\nret');
     machine.cpu.setBreakpoints([machine.at('here')]);

@@ -177,11 +177,14 @@ export class Cpu {
     const end = this.retired + fuel;
     this.slice = Math.min(this.slice, firstSlice);
     this.grant(Math.min(fuel, this.slice));
-    let isStep = passesBreakpoint && this.cache.hasBreakpoint(this.state.rip);
+    let isPassing = passesBreakpoint && this.cache.hasBreakpoint(this.state.rip);
+    let isStep = isPassing;
     try {
       for (;;) {
-        const call = isStep ? this.cache.translateStep(this.state.rip, this.slow.allowsDevices) : this.enter;
+        const isKept = isPassing || this.slow.allowsDevices;
+        const call = isStep ? this.cache.translateStep(this.state.rip, isKept) : this.enter;
         if (!call) return this.fetchFault(this.state.rip);
+        isPassing = false;
         isStep = false;
         if (!this.hasLeft(call)) continue;
         const exit = this.afterLeave();
@@ -212,8 +215,8 @@ export class Cpu {
     this.grant(Math.min(fuel, maxSlice));
     try {
       if (this.isHost(this.state.rip)) return { kind: this.hooks.hostCall() ? 'step' : 'host' };
-      for (;;) {
-        const call = this.cache.translateStep(this.state.rip);
+      for (let isKept = true; ; isKept = false) {
+        const call = this.cache.translateStep(this.state.rip, isKept);
         if (!call) return this.fetchFault(this.state.rip);
         const exit = this.hasLeft(call) ? this.afterLeave() : 'go-on';
         if (exit === 'step') continue;

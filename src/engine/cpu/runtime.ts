@@ -5,7 +5,7 @@
 import { cpuStateOffset } from '../memory/layout.ts';
 import { StateOffset } from './state.ts';
 import { dispatchSlotOf, lazySlot, unitType } from './translate-control.ts';
-import { functionTypes, importedFunctions, type RuntimeImports } from './translation-cache.ts';
+import { functionTypes, importedFunctions, type RuntimeImports } from './translated-module.ts';
 import { writeModule } from './wasm-module.ts';
 import { CodeWriter, Op, WasmType } from './wasm-writer.ts';
 

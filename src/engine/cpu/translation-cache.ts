@@ -13,6 +13,7 @@ import { type Instruction, InstructionReader } from './instruction.ts';
 import { findJumpTable, type JumpTable } from './jump-table.ts';
 import { dispatchEntryOf } from './translate-control.ts';
 import { type Callee, translateUnit, type UnitEnvironment } from './translate-unit.ts';
+import { functionTypes, importedFunctions, type RuntimeImports, type TranslatedModule } from './translated-module.ts';
 import {
   calleesOf,
   codeLineBytes,
@@ -24,8 +25,8 @@ import {
   type UnitSource,
   type VaRange,
 } from './unit.ts';
-import { type FunctionType, writeModule } from './wasm-module.ts';
-import { type FunctionBody, WasmType } from './wasm-writer.ts';
+import { writeModule } from './wasm-module.ts';
+import type { FunctionBody } from './wasm-writer.ts';
 
 export interface CacheOptions {
   readonly forcesDispatchLoop: boolean;
@@ -34,35 +35,10 @@ export interface CacheOptions {
   readonly maxClusterInstructions: number;
 }
 
-interface TranslatedModule {
-  readonly entries: readonly Va[];
-  readonly unitIds: readonly number[];
-  readonly pages: ReadonlySet<Va>;
-  /** Frame of each page when it was translated; undefined if it was not executable. */
-  readonly frames: ReadonlyMap<Va, number | undefined>;
-}
-
 const nowhere: ReadonlySet<Va> = new Set();
 
-const { I32 } = WasmType;
-export const functionTypes: readonly FunctionType[] = [
-  { parameters: [I32], results: [I32] },
-  { parameters: [I32, I32, I32], results: [I32] },
-  { parameters: [], results: [] },
-  { parameters: [], results: [I32] },
-];
-
-/** In the order of `Import` in emitter.ts. */
-export const importedFunctions = [
-  { name: 'slowLoad', type: 1 },
-  { name: 'slowStore', type: 1 },
-  { name: 'slowModify', type: 1 },
-  { name: 'commitModify', type: 2 },
-  { name: 'hostInstruction', type: 1 },
-  { name: 'rareOperation', type: 0 },
-] as const;
-
-export type RuntimeImports = Record<(typeof importedFunctions)[number]['name'], (...operands: number[]) => unknown>;
+/** One is a module of its own, which costs memory. */
+const mostKeptSteps = 1000;
 
 export class TranslationCache {
   private readonly memory: GuestMemory;
@@ -86,10 +62,13 @@ export class TranslationCache {
   private readonly searched = new Set<Va>();
   /** Loops of each function that was translated from its start. */
   private readonly headers = new Map<Va, ReadonlySet<Va>>();
+  /** Steps that are kept, by the address of their instruction. */
+  private readonly steps = new Map<
+    Va,
+    { readonly run: (depth: number) => number; readonly module: TranslatedModule }
+  >();
   private isExact: boolean;
   private breakpoints: ReadonlySet<Va> = nowhere;
-  /** What {@link translateStep} kept. */
-  private readonly steps = new Map<Va, { readonly unitId: number; readonly step: (depth: number) => number }>();
   /** Grows whenever translations are dropped. */
   dropCount = 0;
   /** Modules made since the start. */
@@ -163,26 +142,30 @@ export class TranslationCache {
   }
 
   /**
-   * One instruction alone: for running it where its own page is being written, or where it touches a device. Kept for the
-   * next time only if asked, as who polls a device does little else; its page must have been translated before.
+   * One instruction alone: for running it where its own page is being written, where it touches a device, at a breakpoint
+   * and in single steps. Kept for the next time only if asked.
    */
   translateStep(va: Va, isKept = false): ((depth: number) => number) | undefined {
-    const known = this.steps.get(va);
-    if (known !== undefined) return known.step;
+    const kept = this.steps.get(va);
+    if (kept) return kept.run;
     this.reader.reset();
     const unit = discoverStep(va, this.source);
     if (startsUnfetchable(unit)) return undefined;
     const unitId = this.sitesOfUnit.push(undefined) - 1;
-    if (!isKept) this.droppedUnits.push(unitId);
     const { body, sites } = translateUnit(
       unit,
       this.environment(unitId, () => ({ kind: 'slot', slot: 0 })),
     );
     this.sitesOfUnit[unitId] = sites;
     const instance = this.instantiate([{ type: 0, body, exportAs: 'step' }]);
-    const step = instance.exports.step as (depth: number) => number;
-    if (isKept) this.steps.set(va, { unitId, step });
-    return step;
+    const run = instance.exports.step as (depth: number) => number;
+    if (isKept) {
+      if (this.steps.size >= mostKeptSteps) for (const { module } of [...this.steps.values()]) this.drop(module);
+      this.steps.set(va, { run, module: this.register([unit], [unitId], va) });
+    } else {
+      this.droppedUnits.push(unitId);
+    }
+    return run;
   }
 
   siteOf(unitId: number, index: number): ExitSite {
@@ -214,7 +197,7 @@ export class TranslationCache {
   /** Drops what was translated from a page whose mapping changed; NaN: any mapping may have changed. */
   dropPage(va: Va): void {
     if (Number.isNaN(va)) {
-      for (const module of new Set(this.modules.values())) {
+      for (const module of this.all()) {
         for (const [page, frame] of module.frames) {
           if (this.executableFrame(page) === frame) continue;
           this.drop(module);
@@ -228,7 +211,11 @@ export class TranslationCache {
   }
 
   dropAll(): void {
-    for (const module of new Set(this.modules.values())) this.drop(module);
+    for (const module of this.all()) this.drop(module);
+  }
+
+  private all(): ReadonlySet<TranslatedModule> {
+    return new Set([...this.modules.values(), ...[...this.steps.values()].map(({ module }) => module)]);
   }
 
   /** Frees what dropped units left; no frame of theirs may stand on the wasm stack. */
@@ -355,11 +342,12 @@ export class TranslationCache {
     return slot;
   }
 
-  private register(units: readonly Unit[], unitIds: readonly number[]): void {
+  private register(units: readonly Unit[], unitIds: readonly number[], stepAt?: Va): TranslatedModule {
     const pages = new Set<Va>();
     for (const unit of units) for (const page of unit.pages) pages.add(page);
     const frames = new Map([...pages].map((page) => [page, this.executableFrame(page)]));
-    const module: TranslatedModule = { entries: units.map(({ root }) => root), unitIds, pages, frames };
+    const entries = stepAt === undefined ? units.map(({ root }) => root) : [];
+    const module: TranslatedModule = { entries, stepAt, unitIds, pages, frames };
     for (const va of module.entries) this.modules.set(va, module);
     for (const page of pages) addTo(this.modulesOfPage, page, module);
     for (const unit of units) {
@@ -375,6 +363,7 @@ export class TranslationCache {
       addTo(this.modulesOfFrame, frame, module);
       this.memory.markCode(frame);
     }
+    return module;
   }
 
   private executableFrame(page: Va): number | undefined {
@@ -384,8 +373,7 @@ export class TranslationCache {
 
   private drop(module: TranslatedModule): void {
     this.dropCount++;
-    for (const { unitId } of this.steps.values()) this.droppedUnits.push(unitId);
-    this.steps.clear();
+    if (module.stepAt !== undefined) this.steps.delete(module.stepAt);
     for (const va of module.entries) {
       this.modules.delete(va);
       this.headers.delete(va);
