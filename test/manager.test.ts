@@ -331,6 +331,13 @@ describe.skipIf(executablePath === undefined)('Driver Verifier Manager in Chromi
     expect(await verdictOf(page)).toBe('VIOLATION');
     await showPage(page, 'Result');
     await expectInventory(page);
+
+    // Another machine with the same driver: the debugger's breakpoints are still there.
+    expect(await debuggerSays(page, 'bp leaky_inventory!DriverEntry')).not.toMatch(/error|couldn't/i);
+    await page.getByRole('button', { name: 'Run again' }).click();
+    await page.getByText('Paused').waitFor();
+    expect(await debuggerSays(page, 'k')).toMatch(/leaky.inventory!DriverEntry/);
+    expect(await page.getByRole('log').textContent()).toContain('(the machine starts again)');
     expect(troubles).toEqual([]);
     await page.context().close();
   });

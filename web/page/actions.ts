@@ -75,6 +75,7 @@ export function discardMachine(): void {
     state.run.value++;
     state.activity.value = 'none';
     forgetRun();
+    state.printed.value = '';
   });
 }
 
@@ -89,7 +90,6 @@ function forgetRun(): void {
   state.allocationTotal.value = 0;
   state.chosenAllocation.value = undefined;
   state.allocationDetail.value = undefined;
-  state.printed.value = '';
   state.isBusyDebugging.value = false;
 }
 
@@ -103,6 +103,7 @@ export function load(): void {
     state.activity.value = 'loading';
     state.problem.value = undefined;
     forgetRun();
+    if (state.printed.value !== '') print('\n(the machine starts again)\n');
   });
   hasTurned = false;
   const symbolFiles = state.symbolFiles.value;

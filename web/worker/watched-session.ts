@@ -6,7 +6,7 @@ import { bugCheckLines } from '../../src/run/report/bug-check-arguments.ts';
 import { verdictLine } from '../../src/run/report/text.ts';
 import { parseStep } from '../../src/run/scenario/step.ts';
 import { WatchedRun } from '../../src/run/watched-run.ts';
-import type { Activity, Answer, RunInput, StepSize } from './messages.ts';
+import type { Activity, Answer, DriverInput, RunInput, StepSize } from './messages.ts';
 import { Pace } from './pace.ts';
 import { findSource } from './source-texts.ts';
 
@@ -22,6 +22,7 @@ const mostLines = 1000;
 export class WatchedSession {
   private readonly watched: WatchedRun;
   private readonly post: (answer: RunAnswer) => void;
+  private readonly drivers: readonly DriverInput[];
   private readonly pace = new Pace();
   private debugger_: Session | undefined;
   private isRunning = false;
@@ -31,9 +32,13 @@ export class WatchedSession {
   private seriesAt = Number.NEGATIVE_INFINITY;
   private linesTold = 0;
 
-  /** Throws PoolproofError for input that can't be used. */
-  constructor(input: RunInput, post: (answer: RunAnswer) => void) {
+  /**
+   * `before`: the machine in whose place this one comes; with the same drivers, its debugger's breakpoints stay.
+   * Throws PoolproofError for input that can't be used.
+   */
+  constructor(input: RunInput, post: (answer: RunAnswer) => void, before?: WatchedSession) {
     this.post = post;
+    this.drivers = input.drivers;
     this.watched = new WatchedRun({
       drivers: input.drivers.filter(({ isVerified }) => isVerified),
       companions: input.drivers.filter(({ isVerified }) => !isVerified),
@@ -43,6 +48,12 @@ export class WatchedSession {
       deviceModel: input.deviceModel,
       readSource: (file) => findSource(input.sources, file),
     });
+    if (before?.debugger_ !== undefined && isSame(before.drivers, this.drivers)) {
+      for (const breakpoint of before.debugger_.execution.breakpoints.all) {
+        const { id } = this.debugger.execution.breakpoints.add(breakpoint);
+        this.debugger.execution.breakpoints.enable([id], breakpoint.isEnabled);
+      }
+    }
     this.tell(true);
   }
 
@@ -208,4 +219,19 @@ export class WatchedSession {
       bugCheck: report.bugCheck === null ? [] : bugCheckLines(report.bugCheck, accused),
     });
   }
+}
+
+/** Then images lie at the same addresses. */
+function isSame(some: readonly DriverInput[], others: readonly DriverInput[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every(({ name, bytes }, at) => {
+      const other = others[at];
+      return (
+        other?.name === name &&
+        bytes.length === other.bytes.length &&
+        bytes.every((byte, of) => byte === other.bytes[of])
+      );
+    })
+  );
 }

@@ -2,7 +2,7 @@
 import { PoolproofError } from '../../src/base/errors.ts';
 import { deviceModels } from '../../src/hardware/index.ts';
 import type { Answer, Request } from './messages.ts';
-import { WatchedSession } from './watched-session.ts';
+import { type RunAnswer, WatchedSession } from './watched-session.ts';
 
 /** What the page's types lack of a worker's global scope. */
 interface WorkerScope {
@@ -26,10 +26,12 @@ scope.postMessage({ kind: 'ready', deviceModels: deviceModels.map(({ name }) => 
 async function take(request: Request): Promise<void> {
   switch (request.kind) {
     case 'load': {
+      const before = session;
       session = undefined;
       const number = request.run;
       run = number;
-      session = new WatchedSession(request.input, (answer) => scope.postMessage({ ...answer, run: number } as Answer));
+      const post = (answer: RunAnswer): void => scope.postMessage({ ...answer, run: number } as Answer);
+      session = new WatchedSession(request.input, post, before);
       return;
     }
     case 'resume':
