@@ -99,6 +99,22 @@ describe('AllocateAdapterChannel', () => {
     expect(kernel.nt.dma.outstanding(adapter).mapRegisterFiles).toMatchObject([{ count: 2 }]);
   });
 
+  it('gives a channel without map registers', () => {
+    for (const device of [{}, { scatterGather: false }]) {
+      const { kernel, log, allocate, adapter } = setUp(device);
+      returned(kernel, 'HalAllocateAdapterChannel', allocate(0), deallocateObject);
+      expect(log).toEqual(['registers 0', 'channel', 'channel freed', 'registers freed 0']);
+      expect(kernel.nt.dma.outstanding(adapter).mapRegisterFiles).toEqual([]);
+      expect(kernel.nt.dma.spareRuns.value).toEqual([]);
+    }
+  });
+
+  it('calls AdapterControl even where there is none, as Windows does', () => {
+    const { kernel, adapter, deviceObject } = setUp();
+    const outcome = kernel.outcome('HalAllocateAdapterChannel', adapter, deviceObject, 1, 0, 0);
+    expect(outcome).toMatchObject({ action: 'call-guest', routine: 0 });
+  });
+
   it('says so of what is not allocated', () => {
     const { kernel, adapter } = setUp();
     expect(kernel.outcome('HalFreeAdapterChannel', adapter)).toMatchObject({ action: 'unsupported' });

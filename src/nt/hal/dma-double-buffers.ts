@@ -27,6 +27,7 @@ export function allocateDoubleBuffers(
   count: number,
   isGuarded: boolean,
 ): DoubleBuffer[] | undefined {
+  if (count === 0) return [];
   if (!adapter.description.isScatterGather) return inARow(nt, adapter, count, isGuarded);
   const buffers: DoubleBuffer[] = [];
   for (let index = 0; index < count; index++) {

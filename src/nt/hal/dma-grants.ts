@@ -46,8 +46,8 @@ function canGrant(nt: Nt, adapter: DmaAdapter, request: ChannelRequest): boolean
 }
 
 /**
- * Grants the request now or (unless it `mustNotWait`) has it wait. With `resultAt`, the base or the list is written there
- * and no routine is called if the request names none.
+ * Grants the request now or (unless it `mustNotWait`) has it wait. With `resultAt`, the base or the list is written there.
+ * Only a request that does not wait can do without a routine.
  */
 export function submit(
   nt: Nt,
@@ -65,7 +65,7 @@ export function submit(
   if (granted === 'memory') return STATUS_INSUFFICIENT_RESOURCES;
   if ('gap' in granted) return unsupported(granted.gap);
   if (resultAt !== nullVa) nt.memory.writeVa(resultAt, request.kind === 'list' ? granted.list : granted.file.base);
-  if (request.routine === nullVa) return STATUS_SUCCESS;
+  if (request.routine === nullVa && mustNotWait) return STATUS_SUCCESS;
   return callRoutine(request, granted, raiseToDispatch(nt), STATUS_SUCCESS);
 }
 
