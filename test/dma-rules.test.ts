@@ -29,6 +29,7 @@ interface Stopped {
   /** Verifier's record of it. */
   readonly record: Va;
   readonly mdl: Va;
+  readonly mdls: readonly Va[];
   /** Of the buffer that the MDL describes. */
   readonly buffer: Va;
   readonly base: Va;
@@ -39,7 +40,8 @@ interface Stopped {
 
 function stopped({ nt, dmaChecking }: Machine): Stopped {
   const adapter = [...nt.dma.adapters.keys()][0] as Va;
-  const mdl = ([...nt.pool.driverBlocks()].find(({ family }) => family === 'mdl')?.va ?? 0) as Va;
+  const mdls = [...nt.pool.driverBlocks()].filter(({ family }) => family === 'mdl').map(({ va }) => va);
+  const [mdl = 0 as Va] = mdls;
   const [file] = nt.dma.files.values();
   const [transfer] = nt.dma.transfers.values();
   const [register] = nt.dma.registers.values();
@@ -48,6 +50,7 @@ function stopped({ nt, dmaChecking }: Machine): Stopped {
     adapter,
     record: dmaChecking?.accounts.of(adapter)?.record ?? (0 as Va),
     mdl,
+    mdls,
     buffer: mdl === 0 ? mdl : vaAdd(nt.memory.readVa(vaAdd(mdl, 0x20)), nt.memory.readU32(vaAdd(mdl, 0x2c))),
     base: file?.base ?? (0 as Va),
     logical: transfer?.logical ?? BigInt(frame + firstPfn) * 0x1000n,
@@ -77,6 +80,8 @@ const misdeeds: Readonly<Record<string, readonly [Parameters, site: string]>> = 
   'device-writes-far-before': [({ logical }) => [0x0f, 4, logical, logical - 9n], 'TransferWithDamage'],
   'device-writes-far-behind': [({ logical }) => [0x0f, 5, logical, logical + 0x88n], 'TransferWithDamage'],
   'device-writes-after-flush': [({ logical }) => [0x0f, 3, logical + 0x140n, 0], 'FreeRegisters'],
+  'partial-of-unlocked': [({ mdls }) => [0x0e, mdls[1] ?? 0, 0, 0], 'GetList'],
+  'device-writes-unused-register': [({ logical }) => [0x0f, 3, logical + 0x1000n, 0], 'DeviceWritesUnusedRegister'],
   'list-written-behind': [({ logical }) => [0x0f, 2, 0x800, logical], 'PutList'],
   'driver-writes-before': [({ commonBuffer }) => [0x0f, 1, 0x100, commonBuffer], 'CommonBufferWithDamage'],
   'driver-writes-behind': [({ commonBuffer }) => [0x0f, 2, 0x100, commonBuffer], 'CommonBufferWithDamage'],
@@ -122,6 +127,7 @@ const cleanUses = [
   'window',
   'lists',
   'chain',
+  'partial',
   'several-adapters',
   'many-registers',
   'version-3',
@@ -174,6 +180,14 @@ describe('with DMA checking', () => {
       'common-buffer 4660 bytes, 1 from LeakAdapterAndBuffer by HalAllocateCommonBuffer since step 2',
       'adapter 0 bytes, 1 from GetAdapter by IoGetDmaAdapter since step 2',
     ]);
+  });
+
+  it('what was written behind a common buffer that is left comes first', () => {
+    const machine = machineOf('leak-written-buffer');
+    const report = machine.report();
+    const { commonBuffer } = stopped(machine);
+    expect(report.bugCheck?.parameters).toEqual([0x0f, 2, 0x100, commonBuffer].map(bugCheckParameterText));
+    expect(report.leaks.map(({ kind }) => kind)).toEqual(['common-buffer', 'adapter']);
   });
 
   it('an adapter alone is leaked without a bug check', () => {

@@ -1,12 +1,13 @@
 /** What a driver says of the memory that a device shall reach: the MDL, the address in it, the length. */
 import { type Va, vaAdd, vaInRange } from '../../base/va.ts';
-import { hasMdlFlag, mdlVirtualAddress, pageOf } from '../../nt/mm/mdl-layout.ts';
+import { PageFlag } from '../../engine/memory/layout.ts';
+import { hasMdlFlag, mdlPages, mdlVirtualAddress, pageOf, readPfn } from '../../nt/mm/mdl-layout.ts';
 import type { Nt } from '../../nt/nt.ts';
 import { MDL, MdlFlag } from '../../nt/structures/io.ts';
 import { dmaViolation } from './dma-violation.ts';
 
-/** One of these says that the pages stay where they are. A partial MDL does not repeat that its source's are locked. */
-const resident = MdlFlag.PagesLocked | MdlFlag.SourceIsNonPagedPool | MdlFlag.Partial | MdlFlag.IoSpace;
+/** A partial MDL does not repeat that its source's pages are locked; then the pages themselves are asked. */
+const mayBeHeld = MdlFlag.SourceIsNonPagedPool | MdlFlag.Partial;
 /** These say that MappedSystemVa is an address. */
 const mapped = MdlFlag.MappedToSystemVa | MdlFlag.SourceIsNonPagedPool;
 
@@ -55,7 +56,7 @@ function checkLength(bytes: number, record: Va): void {
 
 function checkMdl(nt: Nt, mdl: Va): void {
   const { memory } = nt;
-  if (!hasMdlFlag(memory, mdl, resident)) {
+  if (!staysInMemory(nt, mdl)) {
     throw dmaViolation(0x0e, [mdl], 'the driver started DMA on a buffer whose pages are not locked');
   }
   if (!hasMdlFlag(memory, mdl, mapped)) return;
@@ -63,6 +64,20 @@ function checkMdl(nt: Nt, mdl: Va): void {
   if (memory.mappingAt(address) === undefined) {
     throw dmaViolation(0x22, [mdl], "the buffer's MDL says that it is mapped, and it is not");
   }
+}
+
+function staysInMemory(nt: Nt, mdl: Va): boolean {
+  const { memory } = nt;
+  if (hasMdlFlag(memory, mdl, MdlFlag.PagesLocked | MdlFlag.IoSpace)) return true;
+  if (!hasMdlFlag(memory, mdl, mayBeHeld)) return false;
+  const { frames } = nt.addressSpace;
+  for (let index = 0; index < mdlPages(memory, mdl); index++) {
+    const frame = frames.frameOf(readPfn(memory, mdl, index));
+    if (frame === undefined) return false;
+    const isPageable = (va: Va): boolean => ((memory.mappingAt(va)?.flags ?? 0) & PageFlag.Pageable) !== 0;
+    if (frames.lockCount(frame) === 0 && memory.mappingsOfFrame(frame).some(isPageable)) return false;
+  }
+  return true;
 }
 
 /** Offsets beyond the first MDLs are passed over; what is left when the chain ends is missing. */

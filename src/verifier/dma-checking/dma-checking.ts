@@ -3,7 +3,6 @@
  * its adapters. A broken rule is bug check 0xE6.
  */
 import type { StoreCell } from '../../base/store.ts';
-import type { Va } from '../../base/va.ts';
 import type { DmaAdapter } from '../../nt/hal/dma-adapters.ts';
 import type { Holder } from '../../nt/mm/holder.ts';
 import type { KernelImage } from '../../nt/mm/kernel-image.ts';
@@ -11,7 +10,7 @@ import type { Nt } from '../../nt/nt.ts';
 import { AdapterAccounts } from './adapter-accounts.ts';
 import { addAllocationChecks } from './allocation-checks.ts';
 import { CallChecks } from './call-checks.ts';
-import { addGuardChecks } from './guard-checks.ts';
+import { addGuardChecks, checkGuardsOf } from './guard-checks.ts';
 import { addReleaseChecks, leftWithAdapter } from './release-checks.ts';
 import { addTransferChecks } from './transfer-checks.ts';
 
@@ -66,14 +65,15 @@ export class DmaChecking {
   private checkUnload(image: KernelImage): void {
     if (!this.isVerified(image)) return;
     for (const { adapter } of this.adaptersOf(image)) {
-      const left = leftWithAdapter(this.nt, adapter, this.accounts, `${image.fileName} was unloaded`);
-      if (left === undefined) continue;
       this.stopped.value = image.index;
-      throw left;
+      checkGuardsOf(this.nt, adapter);
+      const left = leftWithAdapter(this.nt, adapter, this.accounts, `${image.fileName} was unloaded`);
+      if (left !== undefined) throw left;
     }
+    this.stopped.value = 0;
   }
 
-  private adaptersOf({ index }: KernelImage): readonly (DmaAdapter & { readonly adapter: Va })[] {
+  private adaptersOf({ index }: KernelImage): readonly DmaAdapter[] {
     return this.nt.dma.outstanding().adapters.filter(({ imageIndex }) => imageIndex === index);
   }
 }

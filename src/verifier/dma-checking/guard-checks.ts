@@ -2,9 +2,10 @@
  * Tags and padding around what devices reach: looked at when a transfer is flushed, map registers or a common buffer are
  * freed, or the adapter is released.
  */
-import { vaAdd } from '../../base/va.ts';
+import { type Va, vaAdd } from '../../base/va.ts';
 import type { BugCheck, BugCheckParameter } from '../../nt/declare/bug-check.ts';
-import type { CommonBuffer, MappedTransfer } from '../../nt/hal/dma-adapters.ts';
+import { PVOID } from '../../nt/declare/parameter-types.ts';
+import type { CommonBuffer, MappedTransfer, MapRegisterFile } from '../../nt/hal/dma-adapters.ts';
 import {
   damagedCommonBuffer,
   damagedFreeRegisters,
@@ -30,23 +31,39 @@ export function addGuardChecks(nt: Nt, calls: CallChecks, accounts: AdapterAccou
     if (accounts.of(transfer.adapter) !== undefined) checkTransfer(nt, transfer);
   });
   nt.events.on('mapRegistersFreed', ({ file }) => {
-    if (accounts.of(file.adapter) === undefined) return;
-    const [damage] = damagedFreeRegisters(nt, file);
-    if (damage === undefined) return;
-    throw dmaViolation(
-      0x0f,
-      [3, damage.address],
-      `memory of a map register with which nothing is mapped was written at physical address 0x${damage.address.toString(16)}`,
-    );
+    if (accounts.of(file.adapter) !== undefined) checkFreeRegisters(nt, file);
   });
   nt.events.on('commonBufferFreed', ({ buffer }) => {
     if (accounts.of(buffer.adapter) !== undefined) checkCommonBuffer(nt, buffer);
   });
-  calls.on('PutDmaAdapter', ({ adapter }) => {
-    const { transfers, commonBuffers } = nt.dma.outstanding(adapter.adapter);
-    for (const transfer of transfers) checkTransfer(nt, transfer);
-    for (const buffer of commonBuffers) checkCommonBuffer(nt, buffer);
-  });
+  for (const flush of ['FlushAdapterBuffers', 'FlushAdapterBuffersEx'] as const) {
+    calls.on(flush, (_checked, call) => {
+      const file = nt.dma.files.get(PVOID.read(call, 2));
+      if (file === undefined) return;
+      // A tag says more than what lies behind it.
+      for (const transfer of nt.dma.transfersOf(file.base)) checkTransfer(nt, transfer);
+      checkFreeRegisters(nt, file);
+    });
+  }
+  calls.on('PutDmaAdapter', ({ adapter }) => checkGuardsOf(nt, adapter.adapter));
+}
+
+/** Around everything that is outstanding of an adapter. */
+export function checkGuardsOf(nt: Nt, adapter: Va): void {
+  const { transfers, commonBuffers, mapRegisterFiles } = nt.dma.outstanding(adapter);
+  for (const transfer of transfers) checkTransfer(nt, transfer);
+  for (const buffer of commonBuffers) checkCommonBuffer(nt, buffer);
+  for (const file of mapRegisterFiles) checkFreeRegisters(nt, file);
+}
+
+function checkFreeRegisters(nt: Nt, file: MapRegisterFile): void {
+  const [damage] = damagedFreeRegisters(nt, file);
+  if (damage === undefined) return;
+  throw dmaViolation(
+    0x0f,
+    [3, damage.address],
+    'the driver or its device wrote to memory of a map register with which nothing is mapped',
+  );
 }
 
 /** Addresses of a double buffer are physical ones: it is mapped nowhere. */
@@ -81,9 +98,7 @@ function damaged(damage: GuardDamage, { what, start, bytes, at }: Guarded): BugC
       return dmaViolation(0x0f, [2, bytes, start], text('behind'));
     case 'padding-before':
       return dmaViolation(0x0f, [4, start, at(damage)], text('before'));
-    case 'padding-after':
-      return dmaViolation(0x0f, [5, start, at(damage)], text('behind'));
     default:
-      return dmaViolation(0x0f, [3, at(damage)], 'memory of a map register with which nothing is mapped was written');
+      return dmaViolation(0x0f, [5, start, at(damage)], text('behind'));
   }
 }

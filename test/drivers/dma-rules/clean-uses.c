@@ -245,6 +245,37 @@ static NTSTATUS Chain(void)
     return STATUS_SUCCESS;
 }
 
+/* A part of a locked buffer, which its MDL does not call locked. */
+static NTSTATUS Partial(void)
+{
+    ULONG registers;
+    BUFFER buffer;
+    LIST list;
+    PUCHAR paged = ExAllocatePoolWithTag(PagedPool, 0x1800, TAG);
+    PMDL locked, part;
+    PDMA_ADAPTER adapter = GetAdapter(2, TRUE, 0x10000, &registers);
+
+    CHECK(adapter != NULL && paged != NULL && NT_SUCCESS(MakeBuffer(&buffer, 0x80, 0x1800, 1)));
+    locked = IoAllocateMdl(paged, 0x1800, FALSE, FALSE, NULL);
+    part = IoAllocateMdl(paged + 0x700, 0x1000, FALSE, FALSE, NULL);
+    MmProbeAndLockPages(locked, KernelMode, IoModifyAccess);
+    IoBuildPartialMdl(locked, part, paged + 0x700, 0x1000);
+    CHECK(NT_SUCCESS(GetList(adapter, part, paged + 0x700, 0x1000, FALSE, &list)));
+    DevicePlaysList(list.List, 0x44);
+    PutList(adapter, &list, FALSE);
+    CHECK(paged[0x700] == 0x44 && paged[0x16ff] == (UCHAR)(0x44 + 0xfff));
+    IoBuildPartialMdl(buffer.Mdl, part, buffer.Va + 0x10, 0xfff);
+    CHECK(NT_SUCCESS(GetList(adapter, part, buffer.Va + 0x10, 0xfff, TRUE, &list)));
+    PutList(adapter, &list, TRUE);
+    IoFreeMdl(part);
+    MmUnlockPages(locked);
+    IoFreeMdl(locked);
+    ExFreePoolWithTag(paged, TAG);
+    FreeBuffer(&buffer);
+    PutAdapter(adapter);
+    return STATUS_SUCCESS;
+}
+
 static NTSTATUS SeveralAdapters(void)
 {
     ULONG registers;
@@ -313,6 +344,7 @@ const NAMED CleanUses[] = {
     {"window", Window},
     {"lists", Lists},
     {"chain", Chain},
+    {"partial", Partial},
     {"several-adapters", SeveralAdapters},
     {"many-registers", ManyRegisters},
     {"version-3", Version3},

@@ -159,6 +159,17 @@ static NTSTATUS UnlockedBuffer(void)
     return Done();
 }
 
+static NTSTATUS PartialOfUnlocked(void)
+{
+    PVOID paged = ExAllocatePoolWithTag(PagedPool, 0x400, TAG);
+    PMDL mdl = IoAllocateMdl(paged, 0x400, FALSE, FALSE, NULL), part = IoAllocateMdl(paged, 0x200, FALSE, FALSE, NULL);
+
+    IoBuildPartialMdl(mdl, part, paged, 0x200);
+    ADAPTER(TRUE, 0x10000);
+    GetList(Adapter, part, paged, 0x200, TRUE, &List);
+    return Done();
+}
+
 static NTSTATUS UnlockedList(void)
 {
     PVOID paged = ExAllocatePoolWithTag(PagedPool, 0x400, TAG);
@@ -206,6 +217,26 @@ static NTSTATUS DeviceWritesAfterFlush(void)
     TransferWithDamage(0, 0x80);
     DeviceWrites(Logical, 0, 1, 0x99);
     FreeRegisters(Adapter, Channel.Base, 1);
+    return Done();
+}
+
+/* No page of its own lies between the registers of a device that needs its memory in a row. */
+static NTSTATUS DeviceWritesUnusedRegister(void)
+{
+    ADAPTER(FALSE, 0x10000);
+    MakeBuffer(&Buffer, 0, 0x1000, 1);
+    GetChannel(Adapter, 2, DeallocateObjectKeepRegisters, &Channel);
+    Logical = Map(0, 0x1000);
+    DeviceWrites(Logical, 0x1000, 1, 0x99);
+    FLUSH(Adapter, Buffer, Channel.Base, 0, 0x1000, FALSE);
+    return Done();
+}
+
+static NTSTATUS LeakWrittenBuffer(void)
+{
+    ADAPTER(TRUE, 0x10000);
+    COMMON(0x100);
+    ((volatile UCHAR *)Common)[0x100] = 0x99;
     return Done();
 }
 
@@ -467,11 +498,14 @@ const NAMED Misdeeds[] = {
     {"map-without-flush", MapWithoutFlush},
     {"unlocked-buffer", UnlockedBuffer},
     {"unlocked-list", UnlockedList},
+    {"partial-of-unlocked", PartialOfUnlocked},
     {"device-writes-before", DeviceWritesBefore},
     {"device-writes-behind", DeviceWritesBehind},
     {"device-writes-far-before", DeviceWritesFarBefore},
     {"device-writes-far-behind", DeviceWritesFarBehind},
     {"device-writes-after-flush", DeviceWritesAfterFlush},
+    {"device-writes-unused-register", DeviceWritesUnusedRegister},
+    {"leak-written-buffer", LeakWrittenBuffer},
     {"list-written-behind", ListWrittenBehind},
     {"driver-writes-before", DriverWritesBefore},
     {"driver-writes-behind", DriverWritesBehind},
