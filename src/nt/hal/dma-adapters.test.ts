@@ -85,6 +85,43 @@ describe('IoGetDmaAdapter', () => {
   });
 });
 
+describe('the routines of DMA_OPERATIONS', () => {
+  /** As the pages nc-wdm-p* have it; the others are allowed up to DISPATCH_LEVEL, or say nothing. */
+  const exactly: Readonly<Record<string, readonly string[]>> = {
+    PASSIVE: [
+      'AllocateCommonBuffer',
+      'AllocateCommonBufferEx',
+      'AllocateCommonBufferWithBounds',
+      'AllocateDomainCommonBuffer',
+      'FreeCommonBuffer',
+      'GetDmaAlignment',
+      'GetDmaDomain',
+      'JoinDmaDomain',
+      'LeaveDmaDomain',
+    ],
+    DISPATCH: [
+      'AllocateAdapterChannel',
+      'AllocateAdapterChannelEx',
+      'BuildScatterGatherList',
+      'BuildScatterGatherListEx',
+      'FreeAdapterChannel',
+      'FreeMapRegisters',
+      'GetScatterGatherList',
+      'PutScatterGatherList',
+    ],
+  };
+  const anyLevel = ['CalculateScatterGatherList', 'FlushDmaBuffer'];
+  const { nt } = new KernelCaller();
+
+  it.each(dmaOperations)('have the documented IRQL: %s', (name) => {
+    const irql = nt.entries.routine(`Hal${name}`)?.routine.irql;
+    if (anyLevel.includes(name)) expect(irql).toEqual(['PASSIVE', 'HIGH']);
+    else if (exactly.PASSIVE?.includes(name) === true) expect(irql).toEqual(['PASSIVE', 'PASSIVE']);
+    else if (exactly.DISPATCH?.includes(name) === true) expect(irql).toEqual(['DISPATCH', 'DISPATCH']);
+    else expect(irql).toEqual(['PASSIVE', 'DISPATCH']);
+  });
+});
+
 describe('GetDmaAdapter of BUS_INTERFACE_STANDARD', () => {
   it("is IoGetDmaAdapter in the caller's name", () => {
     const kernel = new KernelCaller();
