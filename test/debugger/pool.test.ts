@@ -180,6 +180,19 @@ describe('!poolused', () => {
     }
   });
 
+  it('1 tells what was freed, too, and tags that nobody has any more', async () => {
+    const t = new PoolSession();
+    const [first, second] = [1, 2].map(() => t.allocate(nonPagedNx, 0x20, tagOf('Frd1')));
+    const gone = t.allocate(paged, 0x3000, tagOf('Frd2'));
+    for (const va of [first, gone]) t.call('ExFreePool', va as Va);
+    expect(second).toBeDefined();
+    const text = await t.type('!poolused 1 Frd?');
+    expect(text).toContain(' Frd1        2        1        1       64         0        0        0        0UNKNOWN');
+    expect(text).toContain(' Frd2        0        0        0        0         1        1        0        0UNKNOWN');
+    expect(text).toContain(' TOTAL        2        1        1       64         1        1        0        0\n');
+    expect(await t.type('!poolused 0 Frd?')).not.toContain('Frd2');
+  });
+
   it('sorts by tag, by nonpaged and by paged pool', async () => {
     const t = new PoolSession();
     t.allocate(nonPagedNx, 0x100, tagOf('Srt2'));
@@ -268,7 +281,7 @@ it('the pool of a real driver, and what is typed wrongly', async () => {
     '!pool fffff80040f00000',
     '!pool fffff80040001010 4',
     '!pool nosuchsymbol',
-    '!poolused 1',
+    '!poolused 5 Inv?',
     '!poolused 6',
     '!poolused 8',
     '!poolused 10',

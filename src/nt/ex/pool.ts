@@ -16,7 +16,7 @@ import type { Region } from '../mm/address-space.ts';
 import type { Nt } from '../nt.ts';
 import { PoolType, PoolTypeModifier } from '../structures/pool.ts';
 import { type DamagedBlock, damageOf, noteFill, takeFree } from './free-blocks.ts';
-import { type PoolBlock, PoolBlocks, type PoolFamily } from './pool-blocks.ts';
+import { type PoolBlock, PoolBlocks, type PoolFamily, type TagAllocations } from './pool-blocks.ts';
 import { granule, granulesOf, hasTrailerRoom, headerBytes, headerWord } from './pool-sizes.ts';
 
 export interface PoolRequest {
@@ -176,6 +176,11 @@ export class Pool {
   /** All blocks, those of the kernel's own memory too, oldest first. */
   allBlocks(): Generator<PoolBlock> {
     return this.blocks.values();
+  }
+
+  /** How many blocks were ever allocated with each tag, the kernel's own too. */
+  tagAllocations(): Generator<TagAllocations> {
+    return this.blocks.tagAllocations();
   }
 
   /** Small blocks that are free, in no order. Nothing may be allocated or freed meanwhile. */
