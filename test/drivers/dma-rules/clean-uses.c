@@ -276,6 +276,22 @@ static NTSTATUS Partial(void)
     return STATUS_SUCCESS;
 }
 
+/* A request waits until another one's map registers are free. */
+static NTSTATUS Waiting(void)
+{
+    ULONG registers;
+    CHANNEL first = {0}, second = {0};
+    PDMA_ADAPTER adapter = GetAdapter(2, FALSE, 0x2000, &registers);
+
+    CHECK(adapter != NULL && NT_SUCCESS(GetChannel(adapter, registers, DeallocateObjectKeepRegisters, &first)));
+    CHECK(GetChannel(adapter, 1, KeepObject, &second) == STATUS_UNSUCCESSFUL && second.Calls == 0);
+    FreeRegisters(adapter, first.Base, registers);
+    CHECK(second.Calls == 1);
+    FreeChannel(adapter);
+    PutAdapter(adapter);
+    return STATUS_SUCCESS;
+}
+
 static NTSTATUS SeveralAdapters(void)
 {
     ULONG registers;
@@ -345,6 +361,7 @@ const NAMED CleanUses[] = {
     {"lists", Lists},
     {"chain", Chain},
     {"partial", Partial},
+    {"waiting", Waiting},
     {"several-adapters", SeveralAdapters},
     {"many-registers", ManyRegisters},
     {"version-3", Version3},

@@ -131,6 +131,18 @@ static NTSTATUS SecondChannel(void)
     return Done();
 }
 
+static NTSTATUS SecondRequest(void)
+{
+    CHANNEL second = {0}, third = {0};
+
+    /* All map registers are taken, so the next request waits. */
+    ADAPTER(FALSE, 0x2000);
+    GetChannel(Adapter, Registers, DeallocateObjectKeepRegisters, &Channel);
+    GetChannel(Adapter, 1, KeepObject, &second);
+    GetChannel(Adapter, 1, KeepObject, &third);
+    return Done();
+}
+
 static NTSTATUS TooManyMapRegisters(void)
 {
     ADAPTER(TRUE, 0x4000);
@@ -494,6 +506,7 @@ const NAMED Misdeeds[] = {
     {"free-too-many-map-registers", FreeTooManyMapRegisters},
     {"put-list-twice", PutListTwice},
     {"second-channel", SecondChannel},
+    {"second-request", SecondRequest},
     {"too-many-map-registers", TooManyMapRegisters},
     {"map-without-flush", MapWithoutFlush},
     {"unlocked-buffer", UnlockedBuffer},
