@@ -1,20 +1,21 @@
 /**
- * Writes what documentation says of the code from the code: docs/supported-exports.md, docs/debugger.md, docs/report.schema.json, and parts of README.md
- * between `<!-- generated: NAME -->` and `<!-- end -->`. `npm run docs`; a test checks that it was done.
+ * Writes what documentation says of the code from the code: docs/supported-exports.md, docs/debugger.md,
+ * docs/report.schema.json, and parts of README.md, library.md and walk-through.md between `<!-- generated: NAME -->` and `<!-- end -->`. `npm run docs`; a test checks that it was done.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import mailboxScenario from '../examples/scenario/mailbox.ts';
 import { exitStatusTexts } from '../src/cli/exit-status.ts';
-import { runCommandLine } from '../src/cli/main.ts';
 import { type SupportedExport, supportedExports } from '../src/run/inspect.ts';
-import { plainStyle, reportText } from '../src/run/report/text.ts';
+import { reportText } from '../src/run/report/text.ts';
 import { stepForms } from '../src/run/scenario/step.ts';
 import { verifyScenario } from '../src/run/verify.ts';
 import { verifierOptions } from '../src/verifier/core/options.ts';
 import { debuggerPage } from './debugger-page.ts';
 import { schemaOf } from './report-schema.ts';
+import { commandTranscript } from './transcript.ts';
+import { walkThroughParts } from './walk-through.ts';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
 
@@ -25,7 +26,7 @@ export async function documents(): Promise<ReadonlyMap<string, string>> {
     'device model': sourceOf('examples/device-model/thermometer.ts'),
     'scenario module': sourceOf('examples/scenario/mailbox.ts'),
     'scenario output': await scenarioOutput(),
-    transcript: await transcript('drivers/leaky-inventory/leaky-inventory.sys'),
+    transcript: await commandTranscript(['drivers/leaky-inventory/leaky-inventory.sys']),
     steps: table(
       ['step', 'what it does'],
       stepForms.map(({ form, does }) => [code(form), does]),
@@ -34,6 +35,7 @@ export async function documents(): Promise<ReadonlyMap<string, string>> {
       ['status', 'meaning'],
       exitStatusTexts.map(([status, text]) => [String(status), text]),
     ),
+    ...(await walkThroughParts()),
     options: table(
       ['bit', 'option', 'supported'],
       verifierOptions.map((option) => [
@@ -43,10 +45,14 @@ export async function documents(): Promise<ReadonlyMap<string, string>> {
       ]),
     ),
   };
-  const readme = readFileSync(join(repository, 'README.md'), 'utf8');
+  const filled = (path: string): [string, string] => [
+    path,
+    fillIn(readFileSync(join(repository, path), 'utf8'), parts),
+  ];
   return new Map([
-    ['README.md', fillIn(readme, parts)],
-    ['docs/library.md', fillIn(readFileSync(join(repository, 'docs/library.md'), 'utf8'), parts)],
+    filled('README.md'),
+    filled('docs/library.md'),
+    filled('docs/walk-through.md'),
     ['docs/debugger.md', debuggerPage()],
     ['docs/supported-exports.md', supportedExportsPage()],
     ['docs/report.schema.json', reportSchema()],
@@ -78,28 +84,11 @@ function reportSchema(): string {
 }
 
 function fillIn(text: string, parts: Readonly<Record<string, string>>): string {
-  return text.replace(/(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)/gs, (_, start: string, name: string, end) => {
+  return text.replace(/(<!-- generated: ([\w -]+) -->\n).*?(<!-- end -->)/gs, (_, start: string, name: string, end) => {
     const part = parts[name];
     if (part === undefined) throw new Error(`nothing generates the part '${name}'`);
     return `${start}${part}\n${end}`;
   });
-}
-
-/** What the command prints. How long it took differs from run to run and is left out. */
-async function transcript(...args: string[]): Promise<string> {
-  let text = '';
-  const terminal = {
-    out: (more: string): void => {
-      text += more;
-    },
-    err: (more: string): void => {
-      text += more;
-    },
-    style: plainStyle,
-  };
-  await runCommandLine(args, terminal, '');
-  const timeless = text.replace(/^(Seed \d+), \d+ ms$/m, '$1').trimEnd();
-  return `\`\`\`text\n$ npx poolproof ${args.join(' ')}\n${timeless}\n\`\`\``;
 }
 
 function supportedExportsPage(): string {
