@@ -18,7 +18,27 @@ const expected = JSON.parse(readFileSync('drivers/expected.json', 'utf8')) as {
   drivers: { name: string; sys: string; runs: ExpectedRun[] }[];
 };
 
+/** Transfers and interrupts of a device, which come in the middle of a turn. */
+function machineWithDevice(flagsLiveAtExit: boolean): Machine {
+  const steps = ['open \\\\.\\DmaEngineTest', 'ioctl 0x222000 out=4', 'ioctl 0x222004 out=4', 'ioctl 0x22200c out=4'];
+  return new Machine({
+    drivers: [
+      {
+        name: 'dma-engine.sys',
+        path: null,
+        bytes: new Uint8Array(readFileSync('test/drivers/dma-engine/dma-engine.sys')),
+      },
+    ],
+    steps: steps.map(parseStep),
+    deviceModel: 'pci-dma-engine',
+    seed: 7,
+    instructionLimit: 1e9,
+    flagsLiveAtExit,
+  });
+}
+
 function machineFor(name: string, runName: string, flagsLiveAtExit = false): Machine {
+  if (name === 'dma-engine') return machineWithDevice(flagsLiveAtExit);
   const driver = expected.drivers.find((one) => one.name === name);
   const run = driver?.runs.find((one) => one.name === runName);
   if (driver === undefined || (run === undefined && runName !== 'tour')) throw new Error(`no ${name} ${runName}`);
@@ -98,6 +118,7 @@ const lives = [
   ['clean-bringup', 'serial'],
   ['clean-beacon', 'surprise'],
   ['leaky-ticker', 'tour'],
+  ['dma-engine', 'interrupt'],
 ] as const;
 
 describe.each(lives)('%s %s', (name, run) => {
