@@ -1,6 +1,7 @@
 /**
  * Writes what documentation says of the code from the code: docs/supported-exports.md, docs/debugger.md,
- * docs/report.schema.json, and parts of README.md, library.md and walk-through.md between `<!-- generated: NAME -->` and `<!-- end -->`. `npm run docs`; a test checks that it was done.
+ * docs/report.schema.json, and parts of README.md, library.md and walk-through.md between `<!-- generated: NAME -->` and
+ * `<!-- end -->`. `npm run docs`; a test checks that it was done.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
