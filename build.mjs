@@ -41,25 +41,28 @@ const requireDecoder = decoder('require-decoder', () =>
   ].join('\n'),
 );
 
-/** The package reads its WebAssembly as a file; here it is fetched from beside the script, before anything runs. */
-const fetchDecoder = decoder('fetch-decoder', () => {
-  const text = readFileSync(decoderFile, 'utf8');
-  const replaced = [
-    ['const { TextDecoder, TextEncoder } = require(`util`);', ''],
-    [
-      `const path = require('path').join(__dirname, 'iced_x86_bg.wasm');\nconst bytes = require('fs').readFileSync(path);`,
-      `const bytes = await (await fetch(new URL('./iced_x86_bg.wasm', import.meta.url))).arrayBuffer();`,
-    ],
-    ['new WebAssembly.Module(bytes)', 'await WebAssembly.compile(bytes)'],
-    ['new WebAssembly.Instance(wasmModule, imports)', 'await WebAssembly.instantiate(wasmModule, imports)'],
-  ].reduce((rest, [from, to]) => {
-    if (rest.split(from).length !== 2) throw new Error(`${decoderFile}: '${from}' was expected once`);
-    return rest.replace(from, () => to);
-  }, text);
-  const names = decoderExports.map((name) => `export const ${name} = module.exports.${name};`);
-  // A block, as its classes have the names of the exports.
-  return [`const module = { exports: {} };`, '{', replaced, '}', ...names].join('\n');
-});
+/** The package reads its WebAssembly as a file; here it is a response that is awaited before anything runs. */
+const decoderFrom = (response) =>
+  decoder('fetch-decoder', () => {
+    const text = readFileSync(decoderFile, 'utf8');
+    const replaced = [
+      ['const { TextDecoder, TextEncoder } = require(`util`);', ''],
+      [
+        `const path = require('path').join(__dirname, 'iced_x86_bg.wasm');\nconst bytes = require('fs').readFileSync(path);`,
+        `const bytes = await (await ${response}).arrayBuffer();`,
+      ],
+      ['new WebAssembly.Module(bytes)', 'await WebAssembly.compile(bytes)'],
+      ['new WebAssembly.Instance(wasmModule, imports)', 'await WebAssembly.instantiate(wasmModule, imports)'],
+    ].reduce((rest, [from, to]) => {
+      if (rest.split(from).length !== 2) throw new Error(`${decoderFile}: '${from}' was expected once`);
+      return rest.replace(from, () => to);
+    }, text);
+    const names = decoderExports.map((name) => `export const ${name} = module.exports.${name};`);
+    // A block, as its classes have the names of the exports.
+    return [`const module = { exports: {} };`, '{', replaced, '}', ...names].join('\n');
+  });
+/** From beside the script. */
+const fetchDecoder = decoderFrom(`fetch(new URL('./iced_x86_bg.wasm', import.meta.url))`);
 
 const common = {
   absWorkingDir: repository,
@@ -99,7 +102,7 @@ await build({
 });
 copyFileSync(decoderWasm, join(out, 'browser/iced_x86_bg.wasm'));
 
-await buildPage({ out: join(out, 'manager'), common, decoderPlugin: fetchDecoder, decoderWasm });
+await buildPage({ out: join(out, 'manager'), common, decoderFrom, decoderWasm });
 
 if (outIndex < 0) {
   const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');

@@ -127,3 +127,7 @@ export async function debuggerSays(page: Page, line: string): Promise<string> {
   await page.locator('label[for=command]', { hasText: 'kd>' }).waitFor({ timeout: 30_000 });
   return ((await log.textContent()) ?? '').slice(before);
 }
+
+/** Waits until the page says that of the machine: `Ready`, `Running`, `Paused`. */
+export const situation = (page: Page, text: string): Promise<void> =>
+  page.getByRole('status').getByText(text, { exact: true }).waitFor();

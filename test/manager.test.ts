@@ -20,6 +20,7 @@ import {
   type StaticHost,
   serveStatically,
   showPage,
+  situation,
   verdictOf,
 } from './manager-page.ts';
 
@@ -180,7 +181,7 @@ describe.skipIf(executablePath === undefined)('Driver Verifier Manager in Chromi
     const { page, troubles } = await openTab(browser, host.url);
     await page.getByRole('button', { name: 'leaky-inventory' }).click();
     await page.getByRole('button', { name: 'Next kernel call' }).click();
-    await page.getByText('Paused').waitFor();
+    await situation(page, 'Paused');
     const calls = async (): Promise<number> => (await counter(page, 'Pool Allocations Attempted'))[0] ?? -1;
     for (let call = 0; call < 40 && (await calls()) < 3; call++) {
       await page.getByRole('button', { name: 'Next kernel call' }).click();
@@ -190,10 +191,10 @@ describe.skipIf(executablePath === undefined)('Driver Verifier Manager in Chromi
 
     await page.getByLabel('Pace').selectOption('30');
     await page.getByRole('button', { name: 'Continue' }).click();
-    await page.getByText('Running').waitFor();
+    await situation(page, 'Running');
     await expect.poll(calls, { interval: 20 }).toBeGreaterThan(4);
     await page.getByRole('button', { name: 'Pause' }).click();
-    await page.getByText('Paused').waitFor();
+    await situation(page, 'Paused');
     const paused = await calls();
     expect(paused).toBeGreaterThan(4);
     expect(paused).toBeLessThan(27);
@@ -220,7 +221,7 @@ describe.skipIf(executablePath === undefined)('Driver Verifier Manager in Chromi
     await showPage(page, 'Counters');
     await page.waitForFunction(() => /Attempted[1-9]/.test(document.querySelector('#panel')?.textContent ?? ''));
     await page.getByRole('button', { name: 'Pause' }).click();
-    await page.getByText('Paused').waitFor();
+    await situation(page, 'Paused');
     const [held = 0] = (await counter(page, 'Current Number of Allocations')).filter((count) => count > 0);
     expect(held).toBeGreaterThan(0);
     await showPage(page, 'Allocations');
@@ -241,20 +242,20 @@ describe.skipIf(executablePath === undefined)('Driver Verifier Manager in Chromi
     const { page, troubles } = await openTab(browser, host.url);
     await drop(page, [{ name: 'spin.sys', bytes: bytesOf('test/drivers/spin/spin.sys') }]);
     await page.getByRole('button', { name: 'Run', exact: true }).click();
-    await page.getByText('Running').waitFor();
+    await situation(page, 'Running');
     await page.waitForTimeout(500);
     const paused = performance.now();
     await page.getByRole('button', { name: 'Pause' }).click();
-    await page.getByText('Paused').waitFor();
+    await situation(page, 'Paused');
     expect(performance.now() - paused).toBeLessThan(1500);
     expect(await debuggerSays(page, 'k')).toContain('spin!DriverEntry');
     await page.locator('#command').fill('g');
     await page.locator('#command').press('Enter');
-    await page.getByText('Running').waitFor();
+    await situation(page, 'Running');
     await page.getByRole('button', { name: 'Break', exact: true }).click();
     await page.getByRole('log').getByText('Break-in').waitFor();
     await page.getByRole('button', { name: 'Reset' }).click();
-    await page.getByText('Ready').waitFor();
+    await situation(page, 'Ready');
     expect(troubles).toEqual([]);
     await page.context().close();
   });
@@ -267,7 +268,7 @@ describe.skipIf(executablePath === undefined)('Driver Verifier Manager in Chromi
     const focused = (): Promise<string> => page.evaluate(() => document.activeElement?.textContent ?? '');
     await page.getByRole('button', { name: 'leaky-inventory' }).focus();
     await press('Enter');
-    await page.getByText('Ready').waitFor();
+    await situation(page, 'Ready');
     await page.getByRole('tab', { name: 'Select drivers' }).focus();
     await press('ArrowRight', 'ArrowRight', 'ArrowRight');
     expect(await focused()).toBe('Allocations');
@@ -317,7 +318,7 @@ describe.skipIf(executablePath === undefined)('Driver Verifier Manager in Chromi
     expect(await debuggerSays(page, 'bp leaky_inventory!DriverEntry')).not.toMatch(/error|couldn't/i);
     await page.getByRole('button', { name: 'Continue' }).click();
     await page.getByRole('log').getByText('Breakpoint 0 hit').waitFor();
-    await page.getByText('Paused').waitFor();
+    await situation(page, 'Paused');
     expect(await debuggerSays(page, 'k')).toMatch(/leaky.inventory!DriverEntry/);
     expect(await debuggerSays(page, 'bc 0')).not.toMatch(/error/i);
     expect(await debuggerSays(page, 'bp nt!ExFreePoolWithTag')).not.toMatch(/error|couldn't/i);
@@ -335,7 +336,7 @@ describe.skipIf(executablePath === undefined)('Driver Verifier Manager in Chromi
     // Another machine with the same driver: the debugger's breakpoints are still there.
     expect(await debuggerSays(page, 'bp leaky_inventory!DriverEntry')).not.toMatch(/error|couldn't/i);
     await page.getByRole('button', { name: 'Run again' }).click();
-    await page.getByText('Paused').waitFor();
+    await situation(page, 'Paused');
     expect(await debuggerSays(page, 'k')).toMatch(/leaky.inventory!DriverEntry/);
     expect(await page.getByRole('log').textContent()).toContain('(the machine starts again)');
     expect(troubles).toEqual([]);

@@ -7,8 +7,8 @@ import { build } from 'esbuild';
 const web = dirname(fileURLToPath(import.meta.url));
 const drivers = join(web, '../drivers');
 
-/** `common`: esbuild's options of the whole build; `decoderPlugin`: the decoder's package as browsers load it. */
-export async function buildPage({ out, common, decoderPlugin, decoderWasm }) {
+/** `common`: esbuild's options of the whole build; `decoderFrom`: the decoder's package with its file out of a response. */
+export async function buildPage({ out, common, decoderFrom, decoderWasm }) {
   mkdirSync(out, { recursive: true });
   const bundles = {
     ...common,
@@ -24,7 +24,9 @@ export async function buildPage({ out, common, decoderPlugin, decoderWasm }) {
       minifyIdentifiers: false,
       entryPoints: { worker: join(web, 'worker/worker.ts') },
       outdir: out,
-      plugins: [decoderPlugin],
+      splitting: true,
+      chunkNames: '[name]-[hash]',
+      plugins: [decoderFrom('globalThis.decoderFile')],
     }),
     build({
       ...bundles,

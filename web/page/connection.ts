@@ -43,8 +43,8 @@ export class Connection {
       this.listener({
         kind: 'failed',
         run: -1,
-        message: event.message || 'the worker could not be loaded',
-        isOurs: true,
+        message: event.message || 'the code that runs drivers could not be loaded',
+        isOurs: event.message !== '',
       });
     };
     return worker;
