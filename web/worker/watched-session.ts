@@ -203,10 +203,11 @@ export class WatchedSession {
 
   private tellOutput(): void {
     const { debugOutput } = this.watched.machine;
-    const lines = debugOutput.slice(this.linesTold, this.linesTold + mostLines);
-    if (lines.length === 0) return;
-    this.linesTold += lines.length;
-    this.post({ kind: 'debug-output', lines });
+    while (this.linesTold < debugOutput.length) {
+      const lines = debugOutput.slice(this.linesTold, this.linesTold + mostLines);
+      this.linesTold += lines.length;
+      this.post({ kind: 'debug-output', lines });
+    }
   }
 
   private tellReport(): void {
