@@ -126,6 +126,7 @@ const cleanUses = [
   'short-flush',
   'pieces',
   'window',
+  'small-pieces',
   'lists',
   'chain',
   'partial',

@@ -46,6 +46,10 @@ it('map registers, wait context block, device description', async () => {
   expectTranscript(folder, 'dma-map-registers', await typed(debugged, ['!dma adapter 2', '!dma adapter 30']));
 });
 
+it('pieces of a page have one map register', async () => {
+  expectTranscript(folder, 'dma-pieces', await typed(atDevice('small-pieces', 9), ['!dma adapter 2']));
+});
+
 it('the wait context block of a channel that is held', async () => {
   expectTranscript(folder, 'dma-wait-context', await typed(after('leak-channel'), ['!dma adapter 20']));
 });

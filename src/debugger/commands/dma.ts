@@ -185,7 +185,9 @@ function registerLine(
   const inPage = vaLow(transfer.va) & pageMask;
   const done = pagesBefore === 0 ? 0 : pagesBefore * pageSize - inPage;
   const room = pageSize - (pagesBefore === 0 ? inPage : 0);
-  const bytes = Math.min(transfer.bytes - done, room);
+  // A page that is mapped in pieces has one register, which the first of them is said to take.
+  const pieces = transfers.filter((one) => one.registers === 0 && one.firstRegister === index);
+  const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, Math.min(transfer.bytes - done, room));
   const address = vaAdd(systemAddress(session, transfer), done);
   return `${start}${bytes.toString(16).padStart(4, '0')} bytes mapped to ${extensionAddress(address)}`;
 }

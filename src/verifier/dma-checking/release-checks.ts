@@ -40,8 +40,13 @@ export function addReleaseChecks(nt: Nt, calls: CallChecks, accounts: AdapterAcc
   });
   nt.events.on('mapRegistersFreed', ({ file }) => {
     if (accounts.of(file.adapter) === undefined) return;
-    const mapped = nt.dma.transfersOf(file.base).reduce((sum, { registers }) => sum + registers, 0);
-    if (mapped === 0) return;
+    const transfers = nt.dma.transfersOf(file.base);
+    if (transfers.length === 0) return;
+    // A page that is mapped in pieces has one register, which the first of them is said to take.
+    const mapped = Math.max(
+      1,
+      transfers.reduce((sum, { registers }) => sum + registers, 0),
+    );
     throw dmaViolation(
       0x10,
       [mapped],

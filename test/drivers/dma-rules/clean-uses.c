@@ -190,6 +190,30 @@ static NTSTATUS Window(void)
     return STATUS_SUCCESS;
 }
 
+/* A device that moves no more than 512 bytes at a time: a page takes one map register all the same. */
+static NTSTATUS SmallPieces(void)
+{
+    ULONG registers, done, bytes, length = 0x1e00;
+    CHANNEL channel = {0};
+    BUFFER buffer;
+    PDMA_ADAPTER adapter = GetAdapter(2, TRUE, 0x10000, &registers);
+
+    CHECK(adapter != NULL && NT_SUCCESS(MakeBuffer(&buffer, 0x200, length, 1)));
+    CHECK(NT_SUCCESS(GetChannel(adapter, 2, DeallocateObjectKeepRegisters, &channel)));
+    for (done = 0; done < length; done += bytes) {
+        PHYSICAL_ADDRESS logical;
+
+        bytes = min(length - done, 0x200);
+        logical = MAP(adapter, buffer, channel.Base, done, &bytes, FALSE);
+        DeviceWrites(logical, 0, bytes, (UCHAR)(0x71 + done));
+    }
+    CHECK(FLUSH(adapter, buffer, channel.Base, 0, length, FALSE) && HoldsBytes(&buffer, 0x71));
+    FreeRegisters(adapter, channel.Base, 2);
+    FreeBuffer(&buffer);
+    PutAdapter(adapter);
+    return STATUS_SUCCESS;
+}
+
 static void DevicePlaysList(const SCATTER_GATHER_LIST *List, UCHAR Seed)
 {
     ULONG i, done = 0;
@@ -358,6 +382,7 @@ const NAMED CleanUses[] = {
     {"short-flush", ShortFlush},
     {"pieces", Pieces},
     {"window", Window},
+    {"small-pieces", SmallPieces},
     {"lists", Lists},
     {"chain", Chain},
     {"partial", Partial},
