@@ -54,5 +54,5 @@ describe('sample drivers', () => {
     const files = drivers.flatMap(({ sys, pdb }) => (pdb === null ? [sys] : [sys, pdb]));
     const changed = files.filter((file) => !readFileSync(join(repository, file)).equals(readFileSync(join(out, file))));
     expect(changed).toEqual([]);
-  });
+  }, 180_000);
 });
