@@ -1,19 +1,15 @@
 /**
- * The emulated NT kernel: its components, and the two places where guest and host meet: a call that reaches a host
- * address ({@link Nt.hostCall}) and the loop that runs the processor ({@link Nt.run}).
+ * The emulated NT kernel: its components, what ends it, and its snapshots. How it runs: `run-loop.ts`.
  */
-import { unreachable } from '../base/errors.ts';
 import { type StoreCell, Stores, type StoresSnapshot } from '../base/store.ts';
-import type { StoreNumbers } from '../base/store-numbers.ts';
 import { type Va, vaToU64 } from '../base/va.ts';
-import { Cpu, type CpuExit } from '../engine/cpu/cpu.ts';
-import { GuestFault } from '../engine/memory/guest-fault.ts';
+import { Cpu } from '../engine/cpu/cpu.ts';
 import { GuestMemory, type MemorySnapshot } from '../engine/memory/guest-memory.ts';
 import type { DeviceModel } from '../hardware/device-model.ts';
 import { AddressMap } from './address-map.ts';
 import { Registry } from './cm/registry.ts';
 import { kernelComponents } from './components.ts';
-import { BugCheck } from './declare/bug-check.ts';
+import type { BugCheck } from './declare/bug-check.ts';
 import { NtEventSource } from './events.ts';
 import { Lookasides } from './ex/lookaside.ts';
 import { Pool } from './ex/pool.ts';
@@ -52,7 +48,7 @@ import { PowerManager } from './po/power-manager.ts';
 import { PoolQuota, type PoolQuotaLimits } from './ps/pool-quota.ts';
 import { Random } from './random.ts';
 import { Exceptions } from './rtl/exceptions.ts';
-
+import { RunLoop, type RunResult } from './run-loop.ts';
 import { ObjectSecurity } from './se/object-security.ts';
 import { Tokens } from './se/tokens.ts';
 
@@ -86,22 +82,11 @@ export type LifeEnd =
   | { readonly kind: 'instruction-limit'; readonly site: Va; readonly stack: readonly Va[] }
   | { readonly kind: 'exact-flags-needed' };
 
-/** How {@link Nt.run} came back: rest means that nothing more will happen by itself, stopped that a debugger stopped it. */
-export type RunResult = 'done' | 'rest' | 'deadline' | 'ended' | 'stopped';
-
 export interface NtSnapshot {
   readonly memory: MemorySnapshot;
   readonly stores: StoresSnapshot;
   readonly retired: number;
 }
-
-/** Instructions between two looks at clock and scheduler: one millisecond of virtual time. */
-const turnInstructions = 1_000_000;
-/** What a call of the kernel costs on the host, in instructions; so that a limit on work is a limit on time. */
-const instructionsPerCall = 500;
-/** How often the limit is looked at in between turns. */
-const callsBetweenChecks = 1024;
-const Progress = { calls: 0, workAtRest: 1, turnEnd: 2, isStopped: 3 } as const;
 
 export class Nt {
   readonly options: NtOptions;
@@ -150,7 +135,7 @@ export class Nt {
   readonly activity: StoreCell<number>;
   /** Set once; from then on nothing runs. */
   readonly end: StoreCell<LifeEnd | undefined>;
-  private readonly progress: StoreNumbers;
+  readonly runLoop: RunLoop;
 
   constructor(options: NtOptions) {
     this.options = options;
@@ -158,21 +143,20 @@ export class Nt {
     this.cpu = new Cpu(
       this.memory,
       {
-        hostCall: () => this.hostCall(),
+        hostCall: () => this.runLoop.hostCall(),
         writeCr8: (value) => this.interrupts.writeCr8(value) && !this.io.hardware.takeNews(),
         instruction: (mnemonic, rip, nextRip) => {
           const done = this.processor.instruction(mnemonic, rip, nextRip);
-          return done === true ? this.deviceTouched() : done;
+          return done === true ? this.runLoop.deviceTouched() : done;
         },
-        deviceTouched: () => this.deviceTouched(),
+        deviceTouched: () => this.runLoop.deviceTouched(),
       },
       { flagsLiveAtExit: options.flagsLiveAtExit ?? false },
     );
     this.cpu.addHostRange(AddressMap.host.start, AddressMap.host.sizeBytes);
     this.end = this.stores.cell<LifeEnd | undefined>('nt/end', undefined);
     this.activity = this.stores.cell('nt/activity', 0);
-    this.progress = this.stores.numbers('nt/progress', 4);
-    this.progress.values[Progress.turnEnd] = turnInstructions;
+    this.runLoop = new RunLoop(this);
     this.random = new Random(this.stores.cell('nt/random', options.seed >>> 0));
     this.addressSpace = new AddressSpace(this);
     this.processor = new ProcessorBlock(this);
@@ -216,155 +200,9 @@ export class Nt {
     this.cpu.functionRangesOf = (va) => this.images.functionRangesOf(va);
   }
 
-  // ---- running
-
-  /**
-   * Runs until `isDone`, or until every thread waits with nothing that could wake it, or the life ends. Virtual time
-   * moves on to the next timer whenever all threads wait, up to `deadline` (interrupt time in 100 ns). After `stopped`
-   * the same call goes on from exactly there.
-   */
+  /** {@link RunLoop.run}. */
   run(isDone: () => boolean, deadline = Number.POSITIVE_INFINITY): RunResult {
-    const { debugControl } = this;
-    let goesOn = this.progress.at(Progress.isStopped) !== 0;
-    this.progress.values[Progress.isStopped] = 0;
-    for (; this.end.value === undefined; goesOn = false) {
-      // What is looked at between turns only must not be seen where the machine was stopped within one.
-      if (!goesOn) {
-        if (isDone()) return this.rest('done');
-        if (this.clock.interruptTime >= deadline) return this.rest('deadline');
-        if (!this.scheduler.hasRunningThread && !this.guard(() => this.scheduler.dispatchNext(deadline))) {
-          if (this.end.value !== undefined) return 'ended';
-          return this.rest(this.clock.interruptTime >= deadline ? 'deadline' : 'rest');
-        }
-      }
-      if (!this.scheduler.hasRunningThread) continue;
-      if (!goesOn && debugControl.stopsBetween()) return this.stopped();
-      const { runEnd } = this;
-      this.io.hardware.takeNews();
-      const exit = debugControl.execute(Math.max(1, runEnd - this.cpu.retired), goesOn);
-      if (debugControl.stopsAt(exit, this.cpu.retired >= runEnd)) return this.stopped();
-      this.guard(() => this.handleExit(exit));
-      if (this.cpu.retired >= this.progress.at(Progress.turnEnd)) this.guard(() => this.endTurn());
-      else if (this.cpu.retired >= runEnd) this.guard(() => this.interrupts.deliver());
-    }
-    return 'ended';
-  }
-
-  /** Retired instructions at which the kernel looks again: the turn's end, or when something of a device is due before. */
-  private get runEnd(): number {
-    const due = this.io.hardware.nextDue;
-    const turnEnd = this.progress.at(Progress.turnEnd);
-    return due === Number.POSITIVE_INFINITY ? turnEnd : Math.min(turnEnd, this.clock.retiredAt(due));
-  }
-
-  private stopped(): RunResult {
-    this.progress.values[Progress.isStopped] = 1;
-    return 'stopped';
-  }
-
-  private rest(result: RunResult): RunResult {
-    this.progress.values[Progress.workAtRest] = this.work;
-    return result;
-  }
-
-  /** What was done since the start, in instructions; calls of the kernel count as what they cost. */
-  private get work(): number {
-    return this.cpu.retired + this.progress.at(Progress.calls) * instructionsPerCall;
-  }
-
-  /** The clock interrupt: time is shown, timers expire, another thread may run. */
-  private endTurn(): void {
-    this.progress.values[Progress.turnEnd] = this.cpu.retired + turnInstructions;
-    if (this.end.value !== undefined) return;
-    if (this.isOverLimit()) return;
-    this.clock.tick();
-    if (this.events.has('turnEnded')) this.events.emit('turnEnded', { retired: this.cpu.retired });
-    if (!this.interrupts.deliver() && this.scheduler.hasRunningThread) this.scheduler.rotate();
-  }
-
-  /** Ends the life if it has gone on for too long without coming to rest. */
-  private isOverLimit(): boolean {
-    if (this.work - this.progress.at(Progress.workAtRest) <= this.options.instructionLimit) return false;
-    this.finish({ kind: 'instruction-limit', site: this.cpu.state.rip, stack: this.currentStack() });
-    return true;
-  }
-
-  /**
-   * Counts a call of the kernel, an exception or something that a device does; true if the life ends over it. A loop of
-   * these has few instructions, so its turns are long.
-   */
-  isCallTooMany(): boolean {
-    this.progress.add(Progress.calls, 1);
-    return this.progress.at(Progress.calls) % callsBetweenChecks === 0 && this.isOverLimit();
-  }
-
-  private handleExit(exit: CpuExit): void {
-    if (this.cpu.needsExactFlags) {
-      this.finish({ kind: 'exact-flags-needed' });
-      return;
-    }
-    switch (exit.kind) {
-      case 'host':
-      case 'fuel':
-      case 'breakpoint':
-      case 'step':
-        return;
-      case 'fault':
-        if (!this.isCallTooMany()) this.exceptions.fromProcessor(exit);
-        return;
-      case 'unsupported':
-        this.finish({
-          kind: 'unsupported',
-          what: 'instruction',
-          name: exit.text,
-          site: exit.rip,
-          stack: this.currentStack(),
-        });
-        return;
-      default:
-        unreachable(exit);
-    }
-  }
-
-  /** The running thread touched hardware, perhaps. False if the processor stands elsewhere now, or its fuel is to be granted anew. */
-  private deviceTouched(): boolean {
-    if (this.end.value !== undefined) return false;
-    const isDue = this.io.hardware.nextDue <= this.clock.interruptTime;
-    const hasNews = this.io.hardware.takeNews();
-    if (!isDue && !hasNews) return true;
-    this.guard(() => this.interrupts.deliver());
-    return false;
-  }
-
-  /** Control reached a host address. True: done, the guest goes on behind the call. */
-  hostCall(): boolean {
-    if (this.end.value !== undefined) return false;
-    if (this.debugControl.isWatching && this.debugControl.stopsBeforeCall()) return false;
-    if (this.isCallTooMany()) return false;
-    // As guard() does, without a closure for each call.
-    try {
-      const goesOn = this.calls.enter() && this.end.value === undefined && !this.debugControl.stopsAfterCall();
-      return goesOn && !this.io.hardware.takeNews();
-    } catch (thrown) {
-      this.caught(thrown);
-      return false;
-    }
-  }
-
-  /** Runs kernel code: a fault that it meets in guest memory, or a bug check, becomes what Windows makes of it. */
-  private guard<T>(body: () => T): T | undefined {
-    try {
-      return body();
-    } catch (thrown) {
-      this.caught(thrown);
-      return undefined;
-    }
-  }
-
-  private caught(thrown: unknown): void {
-    if (thrown instanceof BugCheck) this.bugCheck(thrown);
-    else if (thrown instanceof GuestFault) this.guard(() => this.exceptions.fromKernel(thrown));
-    else throw thrown;
+    return this.runLoop.run(isDone, deadline);
   }
 
   /** Changes the IRQL; DPCs that this lets through run when the routine returns. */

@@ -1,6 +1,7 @@
 /** Why a life could not go on, in words. */
-import type { RunResult } from '../nt/nt.ts';
+
 import { STATUS_PENDING } from '../nt/ntstatus.ts';
+import type { RunResult } from '../nt/run-loop.ts';
 import { statusWithName } from '../nt/status-name.ts';
 import type { Act, LifeState, SentRequest } from './life-state.ts';
 

@@ -303,7 +303,7 @@ export class Hardware implements DevicePages {
       if (first === undefined) return;
       this.events.delete(first[0]);
       this.ask((model) => model.due?.(this.host, first[0]));
-      if (this.nt.isCallTooMany()) return;
+      if (this.nt.runLoop.isCallTooMany()) return;
     }
   }
 
