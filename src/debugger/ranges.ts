@@ -9,8 +9,9 @@ export interface TypedRange {
   readonly count: number | undefined;
 }
 
-/** More than this is only shown for `L?`. */
-const largestRangeBytes = 0x1000_0000;
+/** More than this is only shown for `L?`, and never more than the other: a mistyped end is more likely than a wish. */
+const largestRangeBytes = 0x10_0000;
+const largestWishBytes = 0x100_0000;
 
 /**
  * Reads a range of elements of `elementBytes`. `start end` means up to and with the element that holds `end`;
@@ -36,6 +37,5 @@ export function parseRange(holder: ExpressionHolder, text: string, elementBytes:
 }
 
 function checkSize(bytes: number, text: string, isUnlimited: boolean): void {
-  if (bytes > largestRangeBytes && !isUnlimited) throw new CommandError(`Range error in '${text}'`);
-  if (bytes > 0x4000_0000) throw new CommandError(`Range error in '${text}'`);
+  if (bytes > (isUnlimited ? largestWishBytes : largestRangeBytes)) throw new CommandError(`Range error in '${text}'`);
 }

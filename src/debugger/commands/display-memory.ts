@@ -135,6 +135,7 @@ const textLimit = 0x180;
 const rangeDetails = [
   'Range is an address, `address L8` (a number of elements), or `start end`. Without one the display goes on',
   'where the last one ended. /cN sets the elements of a line. What cannot be read is shown as ?.',
+  'A range has at most 1 MB, or 16 MB as `address L?100000`.',
 ];
 
 const numberCommands = formats.map(
