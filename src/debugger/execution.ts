@@ -37,7 +37,10 @@ const slice = { calls: 5_000, instructions: 10_000_000 } as const;
 export class Execution {
   readonly breakpoints = new BreakpointList();
   private readonly session: Session;
-  private isRunning_ = false;
+  /** While the machine runs; {@link series} also between two runs. */
+  private isMachineRunning = false;
+  private series_ = 0;
+  private isBroken = false;
   /** Commands of a breakpoint run, and whether one of them said to go on. */
   private inCommands = false;
   private goesOn = false;
@@ -46,17 +49,36 @@ export class Execution {
   constructor(session: Session) {
     this.session = session;
     session.target.nt.events.on('debugPrint', ({ text }) => {
-      if (this.isRunning_) this.showDebugOutput(text);
+      if (this.isMachineRunning) this.showDebugOutput(text);
     });
   }
 
   get isRunning(): boolean {
-    return this.isRunning_;
+    return this.series_ > 0;
   }
 
-  /** Stops a run as soon as it can. Does nothing if there is none. */
+  /** Stops a run, or a series of them, as soon as it can. Does nothing if there is none. */
   breakIn(): void {
-    if (this.isRunning_) this.session.target.nt.debugControl.requestBreak();
+    if (!this.isRunning) return;
+    this.isBroken = true;
+    if (this.isMachineRunning) this.session.target.nt.debugControl.requestBreak();
+  }
+
+  /** Several runs that {@link breakIn} ends as if they were one. */
+  async series<T>(body: () => Promise<T>): Promise<T> {
+    if (this.series_ === 0) this.isBroken = false;
+    this.series_++;
+    try {
+      return await body();
+    } finally {
+      this.series_--;
+    }
+  }
+
+  /** Between two runs of a series: lets the host breathe. True: the series is to end. */
+  async breathe(): Promise<boolean> {
+    await this.session.host.breathe();
+    return this.isBroken;
   }
 
   /** Called by `g`: true if it stands in a breakpoint's commands, after which the run goes on by itself. */
@@ -69,7 +91,11 @@ export class Execution {
    * Goes on from where the machine stands, breathing in between. The commands of a breakpoint that is hit are run here; if
    * they end with `g` the run goes on.
    */
-  async run(options: RunOptions = {}): Promise<RunStop> {
+  run(options: RunOptions = {}): Promise<RunStop> {
+    return this.series(() => this.runWithCommands(options));
+  }
+
+  private async runWithCommands(options: RunOptions): Promise<RunStop> {
     for (;;) {
       const stop = await this.runOnce(options);
       const commands = stop.kind === 'breakpoint' ? stop.breakpoint.commands : undefined;
@@ -82,6 +108,7 @@ export class Execution {
         this.inCommands = false;
       }
       if (!this.goesOn || this.session.hasQuit || this.session.target.isOver) return stop;
+      if (await this.breathe()) return { kind: 'break-in' };
     }
   }
 
@@ -93,7 +120,7 @@ export class Execution {
       const entries = [pe?.entryPointRva, initialize?.rva];
       return entries.flatMap((rva) => (rva === undefined ? [] : [vaAdd(base, rva)]));
     });
-    return this.runOnce({ temporary: { addresses } });
+    return this.series(() => this.runOnce({ temporary: { addresses } }));
   }
 
   private async runOnce({ temporary, isStep = false, stopsAtSteps = false }: RunOptions): Promise<RunStop> {
@@ -102,7 +129,7 @@ export class Execution {
     if (target.isOver) return { kind: 'over' };
     control.attach();
     control.stopsAtSteps = stopsAtSteps;
-    this.isRunning_ = true;
+    this.isMachineRunning = true;
     try {
       for (;;) {
         control.setBreakpoints([...this.breakpoints.addresses, ...(temporary?.addresses ?? [])]);
@@ -114,7 +141,7 @@ export class Execution {
         await this.session.host.breathe();
       }
     } finally {
-      this.isRunning_ = false;
+      this.isMachineRunning = false;
       control.slice = undefined;
       control.stopsAtSteps = false;
       this.endLine();

@@ -1,5 +1,6 @@
 /** Running, stepping and breakpoints of a session, line by line. */
 import { expect, it } from 'vitest';
+import { hexVa, type Va } from '../../src/base/va.ts';
 import { Session } from '../../src/debugger/session.ts';
 import { debugTarget } from '../../src/run/debug-target.ts';
 import { Machine } from '../../src/run/machine.ts';
@@ -163,6 +164,20 @@ it('a run that has no end is stopped by a break-in, in the middle, and goes on',
   session.breakIn();
   session.host.breathe = () => Promise.resolve();
   expect(await type(['g'])).toContain('The life of the drivers is over: INCOMPLETE  made.sys  the driver ran');
+});
+
+it('a break-in ends many steps, and a breakpoint whose commands always go on', async () => {
+  const { session, type, machine, at } = machineWith('nop\nagain: inc rcx\njmp again');
+  await session.execution.runToEntry();
+  let breaths = 0;
+  session.host.breathe = (): Promise<void> => {
+    if (++breaths % 10 === 0) session.breakIn();
+    return Promise.resolve();
+  };
+  await type(['t 1000']);
+  expect(machine.nt.cpu.retired).toBe(10);
+  expect(await type([`bp ${hexVa(at('again') as Va)} "r rcx; g"`, 'g'])).toMatch(/^(rcx=\w+\n){10}Break-in/);
+  expect(machine.nt.cpu.retired).toBeLessThan(40);
 });
 
 it('a thread that waits in p, t or gu goes on in its own time; other threads do not stop it', async () => {

@@ -44,16 +44,20 @@ type Step = (session: Session) => Promise<RunStop>;
 async function steps(session: Session, text: string, step: Step): Promise<void> {
   const count = text === '' ? 1n : evaluate(session, text);
   if (count < 1n || count > mostSteps) throw new CommandError(`Invalid number of steps: ${count.toString(16)}`);
-  for (let left = count; left > 0n; left--) {
-    requireThread(session);
-    if (session.target.isOver) {
-      reportOver(session);
-      return;
+  const { execution, target } = session;
+  await execution.series(async () => {
+    for (let left = count; left > 0n; left--) {
+      requireThread(session);
+      if (target.isOver) {
+        reportOver(session);
+        return;
+      }
+      const stop = await step(session);
+      reportStop(session, stop);
+      if (stop.kind !== 'step' && stop.kind !== 'temporary') return;
+      if (left > 1n && (await execution.breathe())) return;
     }
-    const stop = await step(session);
-    reportStop(session, stop);
-    if (stop.kind !== 'step' && stop.kind !== 'temporary') return;
-  }
+  });
 }
 
 async function over(session: Session): Promise<RunStop> {
