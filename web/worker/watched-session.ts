@@ -72,7 +72,10 @@ export class WatchedSession {
     }
     this.begin();
     try {
-      while (this.goOn(step)) await this.breathe();
+      while (this.goOn(step)) {
+        await this.breathe();
+        if (this.isPauseWanted) return;
+      }
     } finally {
       this.end();
     }
