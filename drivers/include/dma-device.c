@@ -258,7 +258,7 @@ static NTSTATUS DmaDeviceConnect(PDMA_DEVICE Device)
     return status;
 }
 
-/* Ends what the engine does not end any more, and waits for the current request. */
+/* Ends what the engine does not end any more. */
 static VOID DmaDeviceAbort(PDMA_DEVICE Device)
 {
     KIRQL irql;
@@ -269,7 +269,6 @@ static VOID DmaDeviceAbort(PDMA_DEVICE Device)
         KeInsertQueueDpc(&Device->DoneDpc, NULL, NULL);
     }
     KeReleaseSpinLock(&Device->Lock, irql);
-    KeWaitForSingleObject(&Device->Idle, Executive, KernelMode, FALSE, NULL);
 }
 
 /* Gives back what DmaDeviceStart got, be it all or a part. No request begins any more. */
@@ -287,6 +286,7 @@ static VOID DmaDeviceHalt(PDMA_DEVICE Device)
         Device->IsConnected = FALSE;
         KeFlushQueuedDpcs();
         DmaDeviceAbort(Device);
+        KeWaitForSingleObject(&Device->Idle, Executive, KernelMode, FALSE, NULL);
     }
     Device->Routines->Stop(Device);
     if (Device->Registers != NULL) {
@@ -379,7 +379,10 @@ static VOID DmaDeviceEnd(PDMA_DEVICE Device, BOOLEAN IsSurprise)
     if (Device->State == DmaDeviceStarted || Device->State == DmaDeviceStopped) {
         IoSetDeviceInterfaceState(&Device->InterfaceName, FALSE);
     }
-    if (!IsSurprise) {
+    if (IsSurprise) {
+        /* Who has paused the device may wait for a command. */
+        DmaDeviceAbort(Device);
+    } else {
         DmaDeviceStop(Device);
     }
     KeWaitForSingleObject(&Device->Changing, Executive, KernelMode, FALSE, NULL);
