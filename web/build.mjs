@@ -87,4 +87,4 @@ async function descriptions() {
 }
 
 /** Markdown's marks are not for this page. */
-const plain = (text) => text.replaceAll('`', '');
+const plain = (text = '') => text.replaceAll('`', '');
