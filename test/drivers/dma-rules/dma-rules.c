@@ -198,11 +198,13 @@ static NTSTATUS NTAPI DispatchControl(PDEVICE_OBJECT DeviceObject, PIRP Irp)
     PIO_STACK_LOCATION location = IoGetCurrentIrpStackLocation(Irp);
     const char *name = Irp->AssociatedIrp.SystemBuffer;
     ULONG length = location->Parameters.DeviceIoControl.InputBufferLength;
-    NTSTATUS status = RunNamed(CleanUses, name, length);
+    const NAMED *const all[] = {CleanUses, WrongReleases, WrongWrites, WrongCalls};
+    NTSTATUS status = STATUS_NOT_FOUND;
+    ULONG i;
 
     (void)DeviceObject;
-    if (status == STATUS_NOT_FOUND)
-        status = RunNamed(Misdeeds, name, length);
+    for (i = 0; i < RTL_NUMBER_OF(all) && status == STATUS_NOT_FOUND; i++)
+        status = RunNamed(all[i], name, length);
     Irp->IoStatus.Status = status;
     Irp->IoStatus.Information = 0;
     IoCompleteRequest(Irp, IO_NO_INCREMENT);

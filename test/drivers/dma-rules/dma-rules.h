@@ -15,7 +15,9 @@ typedef struct _NAMED {
 } NAMED;
 
 extern const NAMED CleanUses[];
-extern const NAMED Misdeeds[];
+extern const NAMED WrongReleases[];
+extern const NAMED WrongWrites[];
+extern const NAMED WrongCalls[];
 extern PDEVICE_OBJECT Device;
 
 typedef struct _BUFFER {
