@@ -231,6 +231,15 @@ const broken = {
       ),
     ],
   },
+  'dma-freed-while-mapped': {
+    about: 'the map registers of a write are freed without a flush: 0xE6/0x10',
+    seenWith: 'a plain run',
+    plain: 'violation',
+    runs: [
+      dma('read', 'clean', [open, read(20000, 0, '00*20000'), close]),
+      dma('write', 'violation', [open, fatalLater('write 5a*10000')], bugCheck('0x10', '0x3', '0x0', '0x0')),
+    ],
+  },
   'dma-overrun': {
     about: 'the engine is told to move whole bursts, and writes behind the buffer: 0xE6/0x0F',
     seenWith: 'a plain run',
