@@ -3,7 +3,8 @@
  */
 import type { Va } from '../../base/va.ts';
 import { Mnemonic } from './iced.ts';
-import type { FetchFailure, Instruction, InstructionReader } from './instruction.ts';
+import type { Instruction } from './instruction.ts';
+import type { FetchFailure, InstructionReader } from './instruction-reader.ts';
 import type { JumpTable } from './jump-table.ts';
 
 export interface VaRange {

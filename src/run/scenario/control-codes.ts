@@ -6,7 +6,8 @@
  */
 import { type Va, vaFromU64, vaInRange } from '../../base/va.ts';
 import { ConditionCode, Mnemonic } from '../../engine/cpu/iced.ts';
-import { type Instruction, InstructionReader } from '../../engine/cpu/instruction.ts';
+import type { Instruction } from '../../engine/cpu/instruction.ts';
+import { InstructionReader } from '../../engine/cpu/instruction-reader.ts';
 import type { GuestMemory } from '../../engine/memory/guest-memory.ts';
 import { Access } from '../../engine/memory/layout.ts';
 import { AbstractState, type ImageReader, Register, type Value } from './dispatch-analysis/abstract-state.ts';
