@@ -5,11 +5,12 @@ import { assert } from '../../base/errors.ts';
 import type { Va } from '../../base/va.ts';
 import { cpuStateOffset } from '../memory/layout.ts';
 import type { ExitKind, ExitSite } from './exit-site.ts';
+import { type FlagOperation, type FlagsKind, pushParity, pushSign } from './flag-formulas.ts';
 import type { Instruction } from './instruction.ts';
-import { type FlagsKind, LazyFlags, type PendingFlags, sized } from './lazy-flags.ts';
+import { LazyFlags } from './lazy-flags.ts';
 import { type Flag, StateOffset } from './state.ts';
 import { StateFlow } from './state-flow.ts';
-import { CodeWriter, type Label, Op, WasmType } from './wasm-writer.ts';
+import { CodeWriter, type Label, Op, sized, WasmType } from './wasm-writer.ts';
 
 export type OperandBytes = 1 | 2 | 4 | 8;
 
@@ -92,7 +93,7 @@ export class EmitterBase {
     else this.freeTemps.set(type, [local]);
   }
 
-  private unpin(pending: PendingFlags): void {
+  private unpin(pending: FlagOperation): void {
     for (const local of [pending.a, pending.b, pending.result]) this.pinned.delete(local);
   }
 
@@ -109,7 +110,7 @@ export class EmitterBase {
     mask = 0x3f,
   ): void {
     const b = operands.b ?? operands.a;
-    const pending: PendingFlags = {
+    const pending: FlagOperation = {
       kind,
       bytes,
       a: operands.a,
@@ -140,8 +141,8 @@ export class EmitterBase {
       this.code.get(result);
       this.code.op(sized(Op.I32Eqz, bytes));
     });
-    this.setFlag(4, () => this.flags.pushSign(result, bytes));
-    this.setFlag(1, () => this.flags.pushParity(result, bytes));
+    this.setFlag(4, () => pushSign(this.code, result, bytes));
+    this.setFlag(1, () => pushParity(this.code, result, bytes));
   }
 
   // ---- operators and constants by operand size

@@ -2,49 +2,27 @@
  * Arithmetic flags that are computed when they are asked for. After an arithmetic instruction only its operands and
  * its result are kept; a following conditional instruction compares those, and flags that are read later, in another
  * block or after something that can leave the unit, are put into their locals.
- * Formulas: Intel SDM volume 1, section 3.4.3.1, and the instructions' pages in volume 2.
+ * Conditions: Intel SDM volume 1, appendix B.
  */
 import { assert } from '../../base/errors.ts';
+import { type FlagOperation, pushFlag } from './flag-formulas.ts';
 import { ConditionCode } from './iced.ts';
 import { Flag } from './state.ts';
 import { firstFlag, type StateFlow } from './state-flow.ts';
-import { type CodeWriter, Op } from './wasm-writer.ts';
-
-/**
- * How flags follow from operands `a`, `b` and result `r`:
- * `add`, `sub` also with a carry in; `logic` clears CF, OF, AF; shifts have `a` before the shift and a constant count.
- */
-export type FlagsKind = 'add' | 'adc' | 'sub' | 'sbb' | 'logic' | 'shl' | 'shr' | 'sar';
-
-export interface PendingFlags {
-  readonly kind: FlagsKind;
-  readonly bytes: 1 | 2 | 4 | 8;
-  /** Locals of i64 for 8 bytes, else of i32 with clear upper bits. */
-  readonly a: number;
-  readonly b: number;
-  readonly result: number;
-  /** Shift count, 1 to 8 * bytes - 1. */
-  readonly count?: number;
-}
+import { type CodeWriter, Op, sized } from './wasm-writer.ts';
 
 const flagBit = (flag: Flag): number => 1 << flag;
-
-/** The same opcode for 64-bit operands if `bytes` is 8; `opcode` is the i32 one. */
-export function sized(opcode: number, bytes: number): number {
-  if (bytes !== 8) return opcode;
-  return opcode >= Op.I32Clz ? opcode + (Op.I64Clz - Op.I32Clz) : opcode + (Op.I64Eqz - Op.I32Eqz);
-}
 
 export class LazyFlags {
   private readonly code: CodeWriter;
   private readonly flow: StateFlow;
-  private pending: PendingFlags | undefined;
+  private pending: FlagOperation | undefined;
   /** Flags that `pending` stands for. */
   private pendingMask = 0;
   /** Those of them that also stand in their locals. */
   private storedMask = 0;
   /** Called when the locals of a pending operation are no longer needed. */
-  onRelease: (pending: PendingFlags) => void = () => {};
+  onRelease: (pending: FlagOperation) => void = () => {};
 
   constructor(code: CodeWriter, flow: StateFlow) {
     this.code = code;
@@ -52,7 +30,7 @@ export class LazyFlags {
   }
 
   /** The current instruction sets the flags in `mask` like this; others keep what they are. */
-  setPending(pending: PendingFlags, mask: number, liveAfter: number): void {
+  setPending(pending: FlagOperation, mask: number, liveAfter: number): void {
     this.put(this.pendingMask & ~mask & liveAfter);
     const old = this.pending;
     this.pending = pending;
@@ -94,32 +72,7 @@ export class LazyFlags {
       this.flow.get(firstFlag + flag);
       return;
     }
-    this.pushOf(pending, flag);
-  }
-
-  /** Pushes a flag of an operation, pending or not. */
-  pushOf(pending: PendingFlags, flag: Flag): void {
-    switch (flag) {
-      case Flag.Cf:
-        this.pushCarry(pending);
-        break;
-      case Flag.Pf:
-        this.pushParity(pending.result, pending.bytes);
-        break;
-      case Flag.Af:
-        this.pushAdjust(pending);
-        break;
-      case Flag.Zf:
-        this.code.get(pending.result);
-        this.code.op(sized(Op.I32Eqz, pending.bytes));
-        break;
-      case Flag.Sf:
-        this.pushSign(pending.result, pending.bytes);
-        break;
-      default:
-        this.pushOverflow(pending);
-        break;
-    }
+    pushFlag(this.code, pending, flag);
   }
 
   /** Pushes whether a condition holds, as an i32 that is 0 if not. */
@@ -181,7 +134,7 @@ export class LazyFlags {
     return false;
   }
 
-  private pushComparison(pending: PendingFlags, condition: ConditionCode): boolean {
+  private pushComparison(pending: FlagOperation, condition: ConditionCode): boolean {
     const opcode = comparisons[condition];
     if (opcode === undefined) return false;
     const isSigned = opcode === Op.I32LtS || opcode === Op.I32GeS || opcode === Op.I32LeS || opcode === Op.I32GtS;
@@ -191,7 +144,7 @@ export class LazyFlags {
     return true;
   }
 
-  private pushSignOfLogic(pending: PendingFlags, condition: ConditionCode): boolean {
+  private pushSignOfLogic(pending: FlagOperation, condition: ConditionCode): boolean {
     const opcode = signTests[condition];
     if (opcode === undefined) return false;
     this.pushOperand(pending.result, pending.bytes, true);
@@ -205,155 +158,6 @@ export class LazyFlags {
     this.code.get(local);
     if (isSigned && bytes === 1) this.code.op(Op.I32Extend8S);
     if (isSigned && bytes === 2) this.code.op(Op.I32Extend16S);
-  }
-
-  private pushCarry({ kind, bytes, a, b, result, count }: PendingFlags): void {
-    const { code } = this;
-    switch (kind) {
-      case 'add':
-        code.get(result);
-        code.get(a);
-        code.op(sized(Op.I32LtU, bytes));
-        return;
-      case 'sub':
-        code.get(a);
-        code.get(b);
-        code.op(sized(Op.I32LtU, bytes));
-        return;
-      case 'adc':
-      case 'sbb':
-        // The carries out of all positions; the highest is CF.
-        this.pushCarries(kind, bytes, a, b, result);
-        this.pushTopBit(bytes);
-        return;
-      case 'logic':
-        code.i32(0);
-        return;
-      case 'shl':
-        this.pushBit(a, bytes, bytes * 8 - (count ?? 1));
-        return;
-      case 'shr':
-      case 'sar':
-        this.pushBit(a, bytes, (count ?? 1) - 1);
-    }
-  }
-
-  private pushCarries(kind: 'adc' | 'sbb', bytes: number, a: number, b: number, result: number): void {
-    const { code } = this;
-    const invert = (): void => {
-      if (bytes === 8) code.i64(-1);
-      else code.i32(-1);
-      code.op(sized(Op.I32Xor, bytes));
-    };
-    // adc: (a & b) | ((a | b) & ~r); sbb: (~a & b) | ((~a | b) & r)
-    for (const opcode of [Op.I32And, Op.I32Or]) {
-      code.get(a);
-      if (kind === 'sbb') invert();
-      code.get(b);
-      code.op(sized(opcode, bytes));
-    }
-    code.get(result);
-    if (kind === 'adc') invert();
-    code.op(sized(Op.I32And, bytes), sized(Op.I32Or, bytes));
-  }
-
-  private pushBit(local: number, bytes: number, bit: number): void {
-    const { code } = this;
-    code.get(local);
-    if (bytes === 8) {
-      code.i64(bit);
-      code.op(Op.I64ShrU, Op.I32WrapI64);
-    } else {
-      code.i32(bit);
-      code.op(Op.I32ShrU);
-    }
-    code.i32(1);
-    code.op(Op.I32And);
-  }
-
-  /** The sign bit of the value on the stack. */
-  private pushTopBit(bytes: number): void {
-    const { code } = this;
-    if (bytes === 8) {
-      code.i64(63);
-      code.op(Op.I64ShrU, Op.I32WrapI64);
-      return;
-    }
-    code.i32(bytes * 8 - 1);
-    code.op(Op.I32ShrU);
-    if (bytes < 4) {
-      code.i32(1);
-      code.op(Op.I32And);
-    }
-  }
-
-  /** SF of a result in a local. */
-  pushSign(local: number, bytes: number): void {
-    this.code.get(local);
-    this.pushTopBit(bytes);
-  }
-
-  /** PF of a result in a local. */
-  pushParity(local: number, bytes: number): void {
-    const { code } = this;
-    code.get(local);
-    if (bytes === 8) code.op(Op.I32WrapI64);
-    code.i32(0xff);
-    code.op(Op.I32And, Op.I32Popcnt);
-    code.i32(1);
-    code.op(Op.I32And, Op.I32Eqz);
-  }
-
-  private pushAdjust({ kind, bytes, a, b, result }: PendingFlags): void {
-    const { code } = this;
-    if (kind !== 'add' && kind !== 'adc' && kind !== 'sub' && kind !== 'sbb') {
-      code.i32(0);
-      return;
-    }
-    code.get(a);
-    code.get(b);
-    code.op(sized(Op.I32Xor, bytes));
-    code.get(result);
-    code.op(sized(Op.I32Xor, bytes));
-    if (bytes === 8) code.op(Op.I32WrapI64);
-    code.i32(4);
-    code.op(Op.I32ShrU);
-    code.i32(1);
-    code.op(Op.I32And);
-  }
-
-  private pushOverflow(pending: PendingFlags): void {
-    const { code } = this;
-    const { kind, bytes, a, b, result } = pending;
-    switch (kind) {
-      case 'add':
-      case 'adc':
-      case 'sub':
-      case 'sbb': {
-        // add: (a ^ r) & (b ^ r); sub: (a ^ b) & (a ^ r)
-        const isAdd = kind === 'add' || kind === 'adc';
-        code.get(a);
-        code.get(isAdd ? result : b);
-        code.op(sized(Op.I32Xor, bytes));
-        code.get(isAdd ? b : a);
-        code.get(result);
-        code.op(sized(Op.I32Xor, bytes), sized(Op.I32And, bytes));
-        this.pushTopBit(bytes);
-        return;
-      }
-      case 'shl':
-        // Defined for a count of 1; other counts give the same formula here.
-        this.pushCarry(pending);
-        this.pushSign(result, bytes);
-        code.op(Op.I32Xor);
-        return;
-      case 'shr':
-        this.pushSign(a, bytes);
-        return;
-      case 'logic':
-      case 'sar':
-        code.i32(0);
-    }
   }
 }
 

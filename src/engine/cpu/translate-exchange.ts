@@ -4,10 +4,9 @@
 import { type Emitter, Import } from './emitter.ts';
 import type { Instruction } from './instruction.ts';
 import type { InstructionTable, InstructionTranslator, Translation } from './instruction-table.ts';
-import { sized } from './lazy-flags.ts';
 import { Flag } from './state.ts';
 import { operandAt } from './translate-integer.ts';
-import { Op, WasmType } from './wasm-writer.ts';
+import { Op, sized, WasmType } from './wasm-writer.ts';
 
 function xchg(e: Emitter, i: Instruction): void {
   const first = operandAt(i, 0);

@@ -2,10 +2,10 @@
  * Moves, arithmetic, logic and comparisons on general registers and memory.
  */
 import type { Emitter, OperandBytes } from './emitter.ts';
+import type { FlagsKind } from './flag-formulas.ts';
 import { Register } from './iced.ts';
 import type { Instruction, Operand } from './instruction.ts';
 import type { InstructionTable, InstructionTranslator, Translation } from './instruction-table.ts';
-import type { FlagsKind } from './lazy-flags.ts';
 import { Flag, StateOffset } from './state.ts';
 import { controlRegister8 } from './unit.ts';
 import { Op, WasmType } from './wasm-writer.ts';

@@ -3,12 +3,12 @@
  * Reference: Intel SDM volume 2, "SAL/SAR/SHL/SHR", "RCL/RCR/ROL/ROR", "SHLD", "SHRD".
  */
 import type { Emitter, OperandBytes } from './emitter.ts';
+import { pushSign } from './flag-formulas.ts';
 import type { Instruction, Operand } from './instruction.ts';
 import type { InstructionTable, InstructionTranslator } from './instruction-table.ts';
-import { sized } from './lazy-flags.ts';
 import { Flag } from './state.ts';
 import { operandAt } from './translate-integer.ts';
-import { Op } from './wasm-writer.ts';
+import { Op, sized } from './wasm-writer.ts';
 
 type ShiftKind = 'shl' | 'shr' | 'sar';
 
@@ -105,9 +105,9 @@ function shiftByCl(e: Emitter, kind: ShiftKind, destination: Operand, bytes: Ope
       e.setFlag(Flag.Of, () => {
         // Defined for a count of 1: the sign changed (shl), the old sign (shr), never (sar).
         if (kind === 'sar') code.i32(0);
-        else e.flags.pushSign(a, bytes);
+        else pushSign(e.code, a, bytes);
         if (kind === 'shl') {
-          e.flags.pushSign(result, bytes);
+          pushSign(e.code, result, bytes);
           code.op(Op.I32Xor);
         }
       });
@@ -151,7 +151,7 @@ function rotate(isLeft: boolean): InstructionTranslator {
         if (bytes === 8) code.op(Op.I32WrapI64);
         code.if();
       }
-      const pushTop = (): void => e.flags.pushSign(result, bytes);
+      const pushTop = (): void => pushSign(e.code, result, bytes);
       const pushLow = (): void => {
         code.get(result);
         if (bytes === 8) code.op(Op.I32WrapI64);
@@ -234,7 +234,7 @@ function rotateThroughCarry(isLeft: boolean): InstructionTranslator {
       code.brIf(done);
       const again = code.loop();
       if (isLeft) {
-        e.flags.pushSign(value, bytes);
+        pushSign(e.code, value, bytes);
         code.set(out);
         code.get(value);
         e.constant(1, width);
@@ -243,7 +243,7 @@ function rotateThroughCarry(isLeft: boolean): InstructionTranslator {
         code.get(carry);
         e.resize(4, width);
       } else {
-        e.flags.pushSign(value, bytes);
+        pushSign(e.code, value, bytes);
         code.get(carry);
         code.op(Op.I32Xor);
         code.set(overflow);
@@ -269,7 +269,7 @@ function rotateThroughCarry(isLeft: boolean): InstructionTranslator {
       code.end();
       e.setFlag(Flag.Of, () => {
         if (isLeft) {
-          e.flags.pushSign(value, bytes);
+          pushSign(e.code, value, bytes);
           code.get(carry);
           code.op(Op.I32Xor);
         } else {
@@ -322,8 +322,8 @@ function doubleShift(isLeft: boolean): InstructionTranslator {
       code.set(result);
       e.setFlag(Flag.Cf, () => pushShiftedOut(e, isLeft ? 'shl' : 'shr', bytes, a, () => code.get(count)));
       e.setFlag(Flag.Of, () => {
-        e.flags.pushSign(a, bytes);
-        e.flags.pushSign(result, bytes);
+        pushSign(e.code, a, bytes);
+        pushSign(e.code, result, bytes);
         code.op(Op.I32Xor);
       });
       e.setFlag(Flag.Af, () => code.i32(0));

@@ -4,9 +4,9 @@
  * Reference: Intel SDM volume 2, "MOVS", "STOS", "LODS", "CMPS", "SCAS".
  */
 import { type Emitter, Import, type OperandBytes } from './emitter.ts';
+import { type FlagOperation, pushFlag } from './flag-formulas.ts';
 import type { Instruction } from './instruction.ts';
 import type { InstructionTable, InstructionTranslator, Translation } from './instruction-table.ts';
-import type { PendingFlags } from './lazy-flags.ts';
 import { elementwise } from './slow-access.ts';
 import { Flag, Gpr } from './state.ts';
 import {
@@ -254,11 +254,11 @@ function compareStrings(e: Emitter, i: Instruction, operation: StringOperation):
     e.setFlags('sub', bytes, { a, b, result });
     return;
   }
-  const flags: PendingFlags = { kind: 'sub', bytes, a, b, result };
+  const flags: FlagOperation = { kind: 'sub', bytes, a, b, result };
   code.get(compared);
   code.if();
   for (const flag of [Flag.Cf, Flag.Pf, Flag.Af, Flag.Zf, Flag.Sf, Flag.Of]) {
-    e.setFlag(flag, () => e.flags.pushOf(flags, flag));
+    e.setFlag(flag, () => pushFlag(code, flags, flag));
   }
   code.end();
 }

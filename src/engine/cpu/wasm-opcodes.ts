@@ -162,3 +162,9 @@ export const Op = {
   I64Extend16S: 0xc3,
   I64Extend32S: 0xc4,
 } as const;
+
+/** The same opcode for 64-bit operands if `bytes` is 8; `opcode` is the i32 one. */
+export function sized(opcode: number, bytes: number): number {
+  if (bytes !== 8) return opcode;
+  return opcode >= Op.I32Clz ? opcode + (Op.I64Clz - Op.I32Clz) : opcode + (Op.I64Eqz - Op.I32Eqz);
+}

@@ -5,7 +5,7 @@
 import { assert } from '../../base/errors.ts';
 import { Op, type WasmType } from './wasm-opcodes.ts';
 
-export { Op, WasmType } from './wasm-opcodes.ts';
+export { Op, sized, WasmType } from './wasm-opcodes.ts';
 
 const noResult = 0x40;
 
