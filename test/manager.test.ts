@@ -125,6 +125,9 @@ describe.skipIf(executablePath === undefined)('Driver Verifier Manager in Chromi
     expect(await verdictOf(page)).toBe('VIOLATION');
     const leaks = await page.locator('.leak').allTextContents();
     expect(leaks).toHaveLength(1);
+    expect(await page.getByRole('tabpanel').textContent()).toMatch(
+      /symbols of leaky-channel\.sys: .*leaky-channel\.pdb/,
+    );
     expect(leaks[0]).toMatch(/leaky-channel\.c @ \d+\].*ChRg/s);
     expect(leaks[0]).toMatch(/>\s+\d+\s+.*Allocate/);
     expect(troubles).toEqual([]);

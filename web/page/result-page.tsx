@@ -54,6 +54,15 @@ function Found({ report }: { readonly report: Report }): JSX.Element {
         </section>
       )}
       <Steps steps={report.scenario.steps} />
+      <p class="note">
+        {[
+          `Options: ${report.options.active.join(', ')} (${report.options.flags})`,
+          ...(report.drivers ?? [report.driver]).map(({ name, symbols }) => `symbols of ${name}: ${symbols}`),
+          `seed ${report.scenario.seed}`,
+        ]
+          .map(printable)
+          .join('; ')}
+      </p>
       <p>
         <button type="button" onClick={() => save(report)}>
           Save the report (JSON)
