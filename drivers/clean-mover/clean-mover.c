@@ -1,7 +1,8 @@
 /*
- * A driver for the DMA engine that moves reads and writes in each of the three ways there are, piece by piece:
+ * A driver for the DMA engine that moves reads and writes in each of the ways there are, piece by piece:
  *  - through a common buffer, which the processor fills or empties;
- *  - as packets: the engine gets the caller's pages, mapped one fragment after the other with the map registers of a channel;
+ *  - as packets: the engine gets the caller's pages, mapped one fragment after the other with the map registers that came
+ *    with the adapter's channel, which is given back at once or kept for the whole request;
  *  - by the scatter/gather list of the caller's pages.
  * It can test itself: it writes a pattern to the engine, reads it back and compares every byte.
  *
@@ -16,6 +17,9 @@
 #define MAX_PIECE_BYTES 0x40000
 #define MAX_DESCRIPTORS (MAX_PIECE_BYTES / PAGE_SIZE + 1)
 #define DESCRIPTOR_BYTES (MAX_DESCRIPTORS * sizeof(DMA_ENGINE_DESCRIPTOR))
+
+/* Of a channel that is kept. */
+#define KEPT_REGISTERS 4
 
 #define MAX_TEST_MEGABYTES 1024
 #define MEGABYTE 0x100000
@@ -33,6 +37,7 @@ typedef enum _MOVER_METHOD {
     MoverCommonBuffer,
     MoverPacket,
     MoverScatterGather,
+    MoverKeptChannel,
     MoverMethods,
 } MOVER_METHOD;
 
@@ -86,6 +91,7 @@ DRIVER_INITIALIZE DriverEntry;
 static DRIVER_ADD_DEVICE MoverAddDevice;
 static DRIVER_DISPATCH MoverControl;
 static DRIVER_CONTROL MoverAdapterControl;
+static DRIVER_CONTROL MoverKeepControl;
 static DRIVER_LIST_CONTROL MoverListControl;
 static IO_WORKITEM_ROUTINE MoverTestRoutine;
 
@@ -131,6 +137,29 @@ static IO_ALLOCATION_ACTION NTAPI MoverAdapterControl(PDEVICE_OBJECT DeviceObjec
     return DeallocateObjectKeepRegisters;
 }
 
+/* The next fragment with the map registers of a channel that is kept, as far as registers and memory go in a row. */
+static VOID MoverMapFragment(PMOVER Mover)
+{
+    PMOVER_PIECE piece = &Mover->Piece;
+
+    piece->Length = MoverMinimum(piece->Length, piece->MapRegisters * PAGE_SIZE - BYTE_OFFSET(piece->Va));
+    PHYSICAL_ADDRESS address = Mover->Adapter->DmaOperations->MapTransfer(
+        Mover->Adapter, piece->Mdl, piece->MapRegisterBase, piece->Va, &piece->Length, piece->IsWrite);
+    MoverGo(Mover, address, piece->Length, 0);
+}
+
+static IO_ALLOCATION_ACTION NTAPI MoverKeepControl(PDEVICE_OBJECT DeviceObject, PIRP Irp, PVOID MapRegisterBase,
+                                                   PVOID Context)
+{
+    PMOVER mover = Context;
+
+    UNREFERENCED_PARAMETER(DeviceObject);
+    UNREFERENCED_PARAMETER(Irp);
+    mover->Piece.MapRegisterBase = MapRegisterBase;
+    MoverMapFragment(mover);
+    return KeepObject;
+}
+
 static VOID NTAPI MoverListControl(PDEVICE_OBJECT DeviceObject, PIRP Irp, PSCATTER_GATHER_LIST List, PVOID Context)
 {
     PMOVER mover = Context;
@@ -172,6 +201,18 @@ static NTSTATUS MoverNextPiece(PMOVER Mover)
                                                              MoverAdapterControl, Mover);
         return NT_SUCCESS(status) ? STATUS_PENDING : status;
     }
+    case MoverKeptChannel: {
+        piece->Length = left;
+        if (piece->MapRegisterBase != NULL) {
+            MoverMapFragment(Mover);
+            return STATUS_PENDING;
+        }
+        piece->MapRegisters = MoverMinimum(ADDRESS_AND_SIZE_TO_SPAN_PAGES(piece->Va, left),
+                                           MoverMinimum(Mover->MapRegisters, KEPT_REGISTERS));
+        NTSTATUS status = operations->AllocateAdapterChannel(Mover->Adapter, Mover->Device.Self, piece->MapRegisters,
+                                                             MoverKeepControl, Mover);
+        return NT_SUCCESS(status) ? STATUS_PENDING : status;
+    }
     default: {
         piece->Length = MoverMinimum(left, MAX_PIECE_BYTES);
         NTSTATUS status =
@@ -198,6 +239,10 @@ static VOID MoverEndPiece(PMOVER Mover)
         operations->FlushAdapterBuffers(Mover->Adapter, piece->Mdl, piece->MapRegisterBase, piece->Va, piece->Length,
                                         piece->IsWrite);
         operations->FreeMapRegisters(Mover->Adapter, piece->MapRegisterBase, piece->MapRegisters);
+        break;
+    case MoverKeptChannel:
+        operations->FlushAdapterBuffers(Mover->Adapter, piece->Mdl, piece->MapRegisterBase, piece->Va, piece->Length,
+                                        piece->IsWrite);
         break;
     default:
         operations->PutScatterGatherList(Mover->Adapter, piece->List, piece->IsWrite);
@@ -248,6 +293,9 @@ static VOID MoverDone(PDMA_DEVICE Device, NTSTATUS Status, ULONG Transferred)
         }
     }
     if (Status != STATUS_PENDING) {
+        if (mover->Piece.Method == MoverKeptChannel) {
+            mover->Adapter->DmaOperations->FreeAdapterChannel(mover->Adapter);
+        }
         DmaDeviceComplete(Device, Status, NT_SUCCESS(Status) ? mover->BytesDone : 0);
     }
 }
@@ -374,8 +422,8 @@ static NTSTATUS MoverRequest(PDEVICE_OBJECT DeviceObject, PIRP TestIrp, ULONG Ma
 static NTSTATUS MoverRound(PDEVICE_OBJECT DeviceObject, PIRP TestIrp, PUCHAR Buffer, ULONG Round, ULONG Seed,
                            PMOVER_TEST_RESULT Result)
 {
-    MOVER_METHOD there = (MOVER_METHOD)(1 + Round % 3);
-    MOVER_METHOD back = (MOVER_METHOD)(1 + Round / 3 % 3);
+    MOVER_METHOD there = (MOVER_METHOD)(1 + Round % (MoverMethods - 1));
+    MOVER_METHOD back = (MOVER_METHOD)(1 + Round / (MoverMethods - 1) % (MoverMethods - 1));
     ULONG middle = MEGABYTE / 3 + 1237 * (Round % 256);
     ULONG64 seed = (ULONG64)Seed << 32 | Round << 17;
 
