@@ -114,11 +114,15 @@ export function damagedGuards(nt: Nt, transfer: MappedTransfer): readonly GuardD
 export function damagedFreeRegisters(nt: Nt, file: MapRegisterFile): readonly GuardDamage[] {
   const damages: GuardDamage[] = [];
   const bytes = new Uint8Array(pageSize);
+  const words = new Uint32Array(bytes.buffer);
   for (let index = 0; index < file.buffered; index++) {
     const { buffer, transfer } = nt.dma.register(file, index);
     if (buffer === undefined || !buffer.isGuarded || transfer !== undefined) continue;
     nt.dma.bus.read(bufferAddress(buffer), bytes);
-    const at = firstOther(bytes, 0, bytes.length);
+    // Nearly always all are: four bytes at a time.
+    let word = 0;
+    while (words[word] === guardPadding * 0x0101_0101) word++;
+    const at = firstOther(bytes, 4 * word, bytes.length);
     if (at >= 0) damages.push({ kind: 'free-register', address: bufferAddress(buffer) + BigInt(at) });
   }
   return damages;
