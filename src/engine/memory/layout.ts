@@ -2,10 +2,16 @@
  * Where things stand in the one WebAssembly memory that holds the CPU state, the page tables and guest RAM. The
  * translator bakes these offsets into the code that it emits.
  */
+import type { Va } from '../../base/va.ts';
 
 export const pageSize = 0x1000;
 export const pageShift = 12;
 export const pageMask = pageSize - 1;
+
+/** Address of the page that an address lies in. */
+export function pageOf(va: Va): Va {
+  return (Math.floor(va / pageSize) * pageSize) as Va;
+}
 
 /** System space: the one window whose page tables the translated code walks inline. 0xFFFFF800'00000000, 4 GB. */
 export const systemSpaceStart = -0x800_0000_0000;
