@@ -7,12 +7,21 @@ import { Machine, type MachineSnapshot } from '../src/run/machine.ts';
 import { buildReport } from '../src/run/report/build.ts';
 import { repository } from './end-to-end.ts';
 
-function run(path: string, options: { readonly seed?: number; readonly steps?: readonly string[] } = {}): Report {
+interface RunOptions {
+  readonly seed?: number;
+  readonly steps?: readonly string[];
+  readonly deviceModel?: string;
+}
+
+const anything = (value: unknown): unknown => (typeof value === 'string' ? value : expect.any(String));
+
+function run(path: string, options: RunOptions = {}): Report {
   return verify({
     drivers: [{ name: basename(path), path: null, bytes: new Uint8Array(readFileSync(join(repository, path))) }],
     steps: options.steps?.map(parseStep),
     flags: defaultFlags,
     seed: options.seed ?? 1,
+    ...(options.deviceModel === undefined ? {} : { deviceModel: options.deviceModel }),
     instructionLimit: 1e9,
     now: () => 0,
   });
@@ -45,6 +54,17 @@ describe('a plain run', () => {
       expect.stringMatching(/the 2 control codes found in the dispatch routine were tried with \d+ requests/),
     );
     expect(steps(run(sample('clean-bringup'), { seed: 9 }))).toContain('ioctl 0x222100 in=noise:256:9 out=256');
+  });
+
+  it.each([
+    ['dma-leaked-common-buffer', '0x7'],
+    ['dma-leaked-scatter-gather', '0xa'],
+  ])('reads and writes much, and behind the end: %s', (name, parameter) => {
+    const report = run(sample(name), { deviceModel: 'pci-dma-engine' });
+    expect(report.bugCheck).toMatchObject({ code: '0xE6', parameters: [parameter, {}, {}, {}].map(anything) });
+    for (const request of ['read 70000 at=1', 'read 512 at=0x7fffffff']) {
+      expect(steps(report).filter((step) => step.startsWith(request))).not.toEqual([]);
+    }
   });
 
   it('says nothing of control codes if there is no device', () => {

@@ -31,6 +31,12 @@ export const transfers = (seed: number): readonly string[] => [
   `write ${textDigits('a few words of text')}`,
   `write noise:256:${seed}`,
   'read 512 at=8',
+  // Of many pages, not aligned.
+  `write noise:70000:${seed}`,
+  'read 70000 at=1',
+  // Behind the end of whatever there is.
+  `write ${textDigits('behind the end')} at=0x7fffffff`,
+  'read 512 at=0x7fffffff',
 ];
 
 /** `in=…` of a structure that nobody has seen: words that are often lengths, indexes and flags, and some bytes. */
