@@ -44,21 +44,30 @@ export class CallStackReader {
     return places[this.driverIndex(places.map(({ site }) => site))];
   }
 
+  /**
+   * The addresses of a stack and, in front of the return address that it leads to, that of each tail jump: no frame has
+   * it, but where a driver's routine ends in one it is the driver's place.
+   */
+  withTailJumps(stack: readonly Va[]): Va[] {
+    return this.steps(stack).map(({ address }) => address);
+  }
+
   private places(stack: readonly Va[]): Place[] {
-    const places: Place[] = [];
-    const add = (address: Va, lookup: Va): void => {
-      places.push(...this.at(address, lookup).map((site) => ({ address, site })));
-    };
-    for (const [index, address] of stack.entries()) {
+    return this.steps(stack).flatMap(({ address, lookup }) =>
+      this.at(address, lookup).map((site) => ({ address, site })),
+    );
+  }
+
+  /** Each address, and where its line is looked up. */
+  private steps(stack: readonly Va[]): { readonly address: Va; readonly lookup: Va }[] {
+    return stack.flatMap((address, index) => {
       const callee = stack[index - 1];
-      if (callee !== undefined) {
-        const jump = tailJumpBefore(this.nt, address, callee);
-        if (jump !== undefined) add(jump, jump);
-      }
+      if (callee === undefined) return [{ address, lookup: address }];
+      const jump = tailJumpBefore(this.nt, address, callee);
       // A return address belongs to the call in front of it.
-      add(address, index === 0 ? address : vaAdd(address, -1));
-    }
-    return places;
+      const own = { address, lookup: vaAdd(address, -1) };
+      return jump === undefined ? [own] : [{ address: jump, lookup: jump }, own];
+    });
   }
 
   private driverIndex(sites: readonly Site[]): number {

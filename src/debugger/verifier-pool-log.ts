@@ -1,4 +1,7 @@
-/** The log of what verified drivers allocated and freed, newest first: `!verifier 0x80`. */
+/**
+ * The log of what verified drivers allocated and freed, newest first: `!verifier 0x80`. A tail jump, which leaves no frame,
+ * has an entry of its own: it is the caller that `!verifier 3` and the report name for the block.
+ */
 import { hexVa, type Va } from '../base/va.ts';
 import { logCapacity } from '../verifier/pool-tracking/allocation-log.ts';
 import { extensionAddress, symbolAt } from './addresses.ts';
@@ -29,6 +32,7 @@ export async function printPoolLog(session: Session, { address, quantity }: Pool
   session.print(`Parsing 0x${parsed.toString(16).padStart(8, '0')} log entries${searched}.`);
   session.print();
   let shown = 0;
+  const linesOf = stackLines(session);
   for (const { va, bytes, thread, stack } of poolTracking.log.entries(address)) {
     if (shown === parsed) break;
     session.print();
@@ -36,11 +40,22 @@ export async function printPoolLog(session: Session, { address, quantity }: Pool
     session.print(
       `Pool block ${extensionAddress(va)}, Size ${bytes.toString(16).padStart(16, '0')}, Thread ${extensionAddress(thread)}`,
     );
-    for (const at of stack) session.print(stackLine(session, at));
+    for (const line of linesOf(stack)) session.print(line);
     if (++shown % entriesPerSlice === 0 && !(await session.breathe())) throw new CommandError(terminating);
   }
   if (shown > 0) return;
   session.print(address === undefined ? 'The log is empty.' : 'No entry of the log is of a block that holds it.');
+}
+
+/** Each place is named once: a driver has few places, and the log many entries. */
+function stackLines(session: Session): (stack: readonly Va[]) => readonly string[] {
+  const known = new Map<string, readonly string[]>();
+  return (stack) => {
+    const key = stack.join();
+    const lines = known.get(key) ?? session.stacks.withTailJumps(stack).map((at) => stackLine(session, at));
+    known.set(key, lines);
+    return lines;
+  };
 }
 
 function stackLine(session: Session, at: Va): string {

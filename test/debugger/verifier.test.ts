@@ -126,6 +126,21 @@ describe('!verifier', () => {
     );
   });
 
+  it('0x80 has the caller that the table of 3 names, also behind a tail jump', async () => {
+    const mailbox = 'drivers/leaky-mailbox/leaky-mailbox.sys';
+    const { type, machine } = debug([mailbox]);
+    machine.run();
+    const table = await type(['!verifier 3']);
+    const rows = [...table.matchAll(/^ {6}0x([0-9a-f]{16}) .* 0x([0-9a-f]{16}) {2}(\S+)$/gm)];
+    expect(rows.map(([, , , symbol]) => symbol)).toContain('leaky_mailbox!MailboxAllocate+0x11');
+    for (const [, block, caller, symbol] of rows) {
+      const log = await type([`!verifier 0x80 ${block}`]);
+      expect(log).toContain(
+        `\nfffff80000800000 nt!ExAllocatePoolWithTag\n${caller} ${symbol}\nfffff800100014bf leaky_mailbox!MailboxControl+0xff\n`,
+      );
+    }
+  });
+
   it('says by name what is not there', async () => {
     const logs = ['4', '8 10', '0x20', '40', '0x100', '0x200', '400', '0x800', '-disable'];
     const wrong = ['1000', '0x80000000', 'xyz', '3 other.sys', '80 nosuchsymbol', '?'];

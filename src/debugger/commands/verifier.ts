@@ -44,7 +44,8 @@ const details = [
   '  0      options and statistics',
   '  0x1    verified drivers, and the bytes of pool that each has',
   '  0x2    with 0x1: pool counters of each driver, and every allocation that is not freed',
-  '  0x80   log of pool allocations and frees, newest first; of the blocks that hold Address',
+  '  0x80   log of pool allocations and frees, newest first; of the blocks that hold Address. A jump at the end of a',
+  '         routine (jmp to ExAllocatePoolWithTag) leaves no frame: it has a line here, and none in k',
   'Not kept here, and said so:',
   ...otherLogs.map(({ flag, name }) => `  ${`0x${flag.toString(16)}`.padEnd(6)} ${name}`),
 ];
