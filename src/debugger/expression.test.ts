@@ -200,3 +200,8 @@ it('what is nested without end is refused, not run', () => {
   expect(errorOf('('.repeat(100_000))).toMatch(/^Expression is too deep/);
   expect(errorOf('-'.repeat(100_000))).toMatch(/^Expression is too deep/);
 });
+
+it('takes no time over what is long', () => {
+  expect(value(`${'1+'.repeat(50_000)}1`)).toBe(50_001n);
+  expect(errorOf('1'.repeat(300_000))).toMatch(/^Overflow error/);
+});

@@ -139,9 +139,9 @@ class Parser {
   }
 
   private takeOperator(name: string): boolean {
-    const { rest } = this;
-    if (!rest.toLowerCase().startsWith(name)) return false;
-    const next = rest.charAt(name.length);
+    const behind = this.at + name.length;
+    if (this.text.slice(this.at, behind).toLowerCase() !== name) return false;
+    const next = this.text.charAt(behind);
     if (/^[a-z]/.test(name) && /[\w`!$@.]/.test(next)) return false;
     // `>` is not the beginning of `>>`, nor `<` that of `<<`.
     if ((name === '>' || name === '<') && next === name) return false;
@@ -238,8 +238,10 @@ class Parser {
 
   private digits(text: string, radix: bigint, from: string): bigint {
     let value = 0n;
-    for (const digit of text.replaceAll('`', '')) value = value * radix + BigInt(Number.parseInt(digit, 16));
-    if (value !== u64(value)) throw new CommandError(`Overflow error at '${from}'`);
+    for (const digit of text.replaceAll('`', '')) {
+      value = value * radix + BigInt(Number.parseInt(digit, 16));
+      if (value !== u64(value)) throw new CommandError(`Overflow error at '${from}'`);
+    }
     return value;
   }
 

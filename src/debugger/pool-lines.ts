@@ -6,6 +6,7 @@ import { type PagePiece, type PoolRegion, poolRegionAt } from '../nt/ex/pool-pag
 import { granule } from '../nt/ex/pool-sizes.ts';
 import { extensionAddress } from './addresses.ts';
 import { CommandError } from './command.ts';
+import { matchesCase } from './wildcards.ts';
 
 export const regionNames: Readonly<Record<PoolRegion, string>> = { nonpaged: 'Nonpaged pool', paged: 'Paged pool' };
 
@@ -45,12 +46,7 @@ export function tagMatcher(text: string): (tag: number) => boolean {
     throw new CommandError(`'${text}' is no pool tag: four characters, or * for any number of them`);
   }
   const pattern = text.includes('*') ? text : text.padEnd(4);
-  const source = [...pattern].map((character) => {
-    if (character === '*') return '[^]*';
-    return character === '?' ? '[^]' : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
-  const expression = new RegExp(`^${source.join('')}$`);
-  return (tag) => expression.test(rawTag(tag));
+  return (tag) => matchesCase(pattern, rawTag(tag));
 }
 
 /** The four bytes as characters. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { matches } from './wildcards.ts';
+import { matches, matchesCase } from './wildcards.ts';
 
 it.each([
   ['*', '', true],
@@ -22,4 +22,10 @@ it.each([
 
 it('takes no time over names made for it', () => {
   expect(matches('*a*a*a*a*a*a*a*a*a*a*b', 'a'.repeat(5000))).toBe(false);
+});
+
+it('with regard to case', () => {
+  expect(matchesCase('T?st', 'Test')).toBe(true);
+  expect(matchesCase('t*', 'Test')).toBe(false);
+  expect(matchesCase('?*'.repeat(100_000), 'Test')).toBe(false);
 });

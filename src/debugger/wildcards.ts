@@ -1,7 +1,10 @@
 /** Patterns with `*` and `?` ("String Wildcard Syntax"), without regard to case. */
 export function matches(pattern: string, text: string): boolean {
-  const wanted = pattern.toLowerCase();
-  const given = text.toLowerCase();
+  return matchesCase(pattern.toLowerCase(), text.toLowerCase());
+}
+
+/** As {@link matches}; capital letters are others than small ones. Takes no longer than both lengths multiplied. */
+export function matchesCase(wanted: string, given: string): boolean {
   let at = 0;
   let star = -1;
   let starAt = 0;
