@@ -37,7 +37,7 @@ describe('a plug-and-play driver', () => {
     const report = withoutTag('clean-beacon', 'BPos');
     expect(report).toMatchObject({ verdict: 'incomplete', leaks: [], bugCheck: null, scenario: { steps: [] } });
     expect(report.reasons).toEqual([
-      'the device was not started: IRP_MN_START_DEVICE failed with 0xC000009A STATUS_INSUFFICIENT_RESOURCES',
+      'the device was not started: IRP_MN_START_DEVICE failed with 0xC000009A STATUS_INSUFFICIENT_RESOURCES; if the driver looks for its hardware, give it a model of it (--device-model)',
     ]);
   });
 

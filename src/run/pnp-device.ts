@@ -106,7 +106,11 @@ export class PnpDeviceOfLife {
     const { device } = this;
     if (device?.failure === undefined || device.isRestartRefused === true) return undefined;
     const { what, status } = device.failure;
-    return `the device was not started: ${what} failed with ${statusWithName(status)}`;
+    const hint =
+      what === 'IRP_MN_START_DEVICE' && this.nt.options.device?.model === undefined
+        ? '; if the driver looks for its hardware, give it a model of it (--device-model)'
+        : '';
+    return `the device was not started: ${what} failed with ${statusWithName(status)}${hint}`;
   }
 
   /** Whether a driver's device stands on the stack of a device that is gone. */
