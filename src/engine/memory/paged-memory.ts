@@ -1,5 +1,5 @@
 /**
- * Physical frames, the page tables over them, and snapshots of both.
+ * Physical memory and how it is mapped.
  *
  * A mapping (frame, access bits, flags) is the truth; the entries that translated code reads are derived from it and
  * may withhold the write bit: from a frame that has not changed since the last snapshot (so that the first write is
@@ -8,6 +8,8 @@
 import { assert } from '../../base/errors.ts';
 import { type Va, vaLow } from '../../base/va.ts';
 import { type DevicePages, loadDevice, nobody } from './device-pages.ts';
+import { FrameContents, type SavedFrames } from './frame-contents.ts';
+import { FreeFrames, type FreeFramesSnapshot } from './free-frames.ts';
 import { GuestFault } from './guest-fault.ts';
 import {
   Access,
@@ -15,33 +17,24 @@ import {
   deviceLoadOffset,
   deviceStoreOffset,
   hostPageTableOffset,
-  PageEntry,
   PageFlag,
   pageMask,
   pageShift,
   pageSize,
-  pageTableHighIrqlOffset,
-  pageTableLowIrqlOffset,
   ramOffset,
-  systemSpaceHigh32,
   systemSpaceStart,
 } from './layout.ts';
+import { firstSystemPage, PageMappings, type PageMappingsSnapshot, systemPageCount } from './page-mappings.ts';
+import { setPageTables } from './page-tables.ts';
 
 const two32 = 0x1_0000_0000;
-const chunkBits = 10;
-/** How many of the frames that were freed last are looked through before all are. */
-const lastFreed = 256;
-const chunkEntries = 1 << chunkBits;
-const chunkCount = 1 << (20 - chunkBits);
 const allAccess = Access.Read | Access.Write | Access.Execute;
 
 /** Everything that {@link GuestMemory.restore} needs; immutable, and shares what did not change with other snapshots. */
 export interface MemorySnapshot {
-  readonly frames: readonly (Uint8Array | undefined)[];
-  readonly freeFrames: readonly number[];
-  readonly nextFrame: number;
-  readonly systemSpace: readonly (Uint32Array | undefined)[];
-  readonly otherSpace: ReadonlyMap<number, number>;
+  readonly frames: SavedFrames;
+  readonly freeFrames: FreeFramesSnapshot;
+  readonly mappings: PageMappingsSnapshot;
   readonly cpu: Uint8Array;
 }
 
@@ -67,21 +60,21 @@ export class PagedMemory {
   onCodeChange: (frame: number) => void = () => {};
   /** Called when mappings change, so that cached fetch decisions can be dropped. */
   onMappingChange: (va: Va) => void = () => {};
+  /** Whether pageable pages count as paged out at DISPATCH_LEVEL and above (Force IRQL checking). */
+  trimsPageable = false;
+  /** Whether a page of user space is another process's than the running one's; asked for the guest's own accesses. */
+  hidesUserPage: (va: Va) => boolean = () => false;
+  /** A page outside of system space whose every load by translated code is told, before it happens. */
+  watched: { readonly page: Va; readonly onLoad: () => void } | undefined;
+  /** What answers loads and stores of pages that are mapped with `PageFlag.Device`. */
+  device: DevicePages = nobody;
 
-  private systemSpace: (Uint32Array | undefined)[] = new Array(chunkCount).fill(undefined);
-  /** 1 if the chunk is also held by a snapshot and must be copied before it changes. */
-  private readonly chunkShared = new Uint8Array(chunkCount);
-  private otherSpace: ReadonlyMap<number, number> = new Map();
-  private otherSpaceShared = false;
-
-  private freeFrames: number[] = [];
-  private nextFrame = 0;
-  private readonly frameMappings: (number[] | undefined)[];
-  /** Contents at the last snapshot, of frames that did not change since. */
-  private savedFrames: (Uint8Array | undefined)[] = [];
-  private readonly frameIsClean: Uint8Array;
+  /** Where the store goes whose bytes are about to be put at `deviceStoreOffset`. */
+  protected storeTarget: { readonly frame: number; readonly offset: number } | undefined;
+  private readonly freeFrames: FreeFrames;
+  private readonly mappings: PageMappings;
+  private readonly contents: FrameContents;
   private readonly frameHasCode: Uint8Array;
-  private dirtyFrames: number[] = [];
 
   constructor(options: GuestMemoryOptions = {}) {
     const ramBytes = options.ramBytes ?? 0x1000_0000;
@@ -92,8 +85,9 @@ export class PagedMemory {
     this.i32 = new Int32Array(this.wasm.buffer);
     this.view = new DataView(this.wasm.buffer);
     this.frameCount = ramBytes >> pageShift;
-    this.frameMappings = new Array(this.frameCount).fill(undefined);
-    this.frameIsClean = new Uint8Array(this.frameCount);
+    this.freeFrames = new FreeFrames(this.frameCount);
+    this.mappings = new PageMappings(this.frameCount);
+    this.contents = new FrameContents(this.u8, this.frameCount, (frame) => this.frameOffset(frame));
     this.frameHasCode = new Uint8Array(this.frameCount);
   }
 
@@ -101,7 +95,7 @@ export class PagedMemory {
 
   /** A frame of physical memory, contents as its last user left them; undefined when RAM is used up. */
   allocateFrame(): number | undefined {
-    const frame = this.freeFrames.pop() ?? (this.nextFrame < this.frameCount ? this.nextFrame++ : undefined);
+    const frame = this.freeFrames.take();
     if (frame !== undefined) this.touchFrame(frame);
     return frame;
   }
@@ -111,47 +105,20 @@ export class PagedMemory {
    * first frame) accepts.
    */
   allocateContiguousFrames(count: number, isAllowed: (first: number) => boolean = () => true): number | undefined {
-    for (let first = this.nextFrame; first + count <= this.frameCount; first++) {
-      if (!isAllowed(first)) continue;
-      for (let frame = this.nextFrame; frame < first; frame++) this.freeFrames.push(frame);
-      this.nextFrame = first + count;
-      for (let frame = first; frame < first + count; frame++) this.touchFrame(frame);
-      return first;
-    }
-    // Who has runs and frees them all the time finds them among the last.
-    return (
-      this.takeFreedRun(count, isAllowed, this.freeFrames.slice(-lastFreed)) ??
-      this.takeFreedRun(count, isAllowed, this.freeFrames)
-    );
-  }
-
-  /** As {@link allocateContiguousFrames}, among those free frames: all, or the last ones. */
-  private takeFreedRun(
-    count: number,
-    isAllowed: (first: number) => boolean,
-    among: readonly number[],
-  ): number | undefined {
-    const free = among.toSorted((a, b) => a - b);
-    for (let start = 0; start + count <= free.length; start++) {
-      const first = free[start] as number;
-      if (free[start + count - 1] !== first + count - 1 || !isAllowed(first)) continue;
-      const kept = among.filter((frame) => frame < first || frame >= first + count);
-      this.freeFrames.length -= among.length;
-      for (const frame of kept) this.freeFrames.push(frame);
-      for (let frame = first; frame < first + count; frame++) this.touchFrame(frame);
-      return first;
-    }
-    return undefined;
+    const first = this.freeFrames.takeRun(count, isAllowed);
+    if (first === undefined) return undefined;
+    for (let frame = first; frame < first + count; frame++) this.touchFrame(frame);
+    return first;
   }
 
   freeFrame(frame: number): void {
-    assert((this.frameMappings[frame]?.length ?? 0) === 0, `frame ${frame} is freed while mapped`);
-    this.freeFrames.push(frame);
+    assert((this.mappings.pagesOf(frame)?.length ?? 0) === 0, `frame ${frame} is freed while mapped`);
+    this.freeFrames.give(frame);
   }
 
   /** Frames that {@link allocateFrame} can still give. */
   get freeFrameCount(): number {
-    return this.freeFrames.length + this.frameCount - this.nextFrame;
+    return this.freeFrames.count;
   }
 
   /** Offset of a frame in the wasm memory. */
@@ -171,48 +138,46 @@ export class PagedMemory {
   /** Maps the page at `va` (page aligned) to a frame. `flags`: {@link Access} and {@link PageFlag} bits. */
   mapPage(va: Va, frame: number, flags: number): void {
     const page = pageNumber(va);
-    this.dropMapping(page);
-    this.setEntry(page, ((frame << pageShift) | flags) >>> 0);
-    const mappings = this.frameMappings[frame];
-    if (mappings) mappings.push(page);
-    else this.frameMappings[frame] = [page];
+    this.mappings.map(page, frame, flags);
     this.refreshEntry(page);
     this.onMappingChange(va);
   }
 
   /** Removes a mapping and returns its frame; undefined if there was none. */
   unmapPage(va: Va): number | undefined {
-    const frame = this.dropMapping(pageNumber(va));
-    if (frame !== undefined) this.onMappingChange(va);
+    const page = pageNumber(va);
+    const frame = this.mappings.unmap(page);
+    if (frame === undefined) return undefined;
+    this.refreshEntry(page);
+    this.onMappingChange(va);
     return frame;
   }
 
   /** Changes the flags of a mapped page. */
   protectPage(va: Va, flags: number): void {
     const page = pageNumber(va);
-    const entry = this.entry(page);
-    assert(entry !== 0, 'only a mapped page can be protected');
-    this.setEntry(page, ((entry & ~pageMask) | flags) >>> 0);
+    assert(this.mappings.entry(page) !== 0, 'only a mapped page can be protected');
+    this.mappings.setFlags(page, flags);
     this.refreshEntry(page);
     this.onMappingChange(va);
   }
 
   mappingAt(va: Va): PageMapping | undefined {
-    const entry = Number.isNaN(va) ? 0 : this.entry(pageNumber(va));
+    const entry = Number.isNaN(va) ? 0 : this.mappings.entry(pageNumber(va));
     return entry === 0 ? undefined : { frame: entry >>> pageShift, flags: entry & pageMask };
   }
 
   /** Whether [va, va + bytes) is mapped for the access. */
   isAccessible(va: Va, bytes: number, access: Access): boolean {
     for (let at = va - (vaLow(va) & pageMask); at < va + bytes; at += pageSize) {
-      if ((this.entry(pageNumber(at as Va)) & access) === 0) return false;
+      if ((this.mappings.entry(pageNumber(at as Va)) & access) === 0) return false;
     }
     return !Number.isNaN(va);
   }
 
   /** Other places where the same frame is mapped are included. */
   mappingsOfFrame(frame: number): readonly Va[] {
-    return (this.frameMappings[frame] ?? []).map((page) => (page * pageSize) as Va);
+    return (this.mappings.pagesOf(frame) ?? []).map((page) => (page * pageSize) as Va);
   }
 
   // ---- translated code
@@ -225,6 +190,7 @@ export class PagedMemory {
   }
 
   // ---- places
+
   /**
    * Offset in the wasm memory of one byte (and of what follows in its page), ready for the access: a frame that must
    * be noted as changed is noted. Of a device's page: where `bytes` that were loaded stand (the rest of the page unless
@@ -244,7 +210,7 @@ export class PagedMemory {
   tryOffsetOf(va: Va, access: Access): number {
     if (Number.isNaN(va)) return 0;
     const page = pageNumber(va);
-    const entry = this.entry(page);
+    const entry = this.mappings.entry(page);
     if ((entry & access) === 0) return 0;
     const frame = entry >>> pageShift;
     if (access === Access.Write) {
@@ -259,7 +225,7 @@ export class PagedMemory {
    * frame is noted as changed, the code stays.
    */
   tryDataOffsetOf(va: Va): number {
-    const entry = Number.isNaN(va) ? 0 : this.entry(pageNumber(va));
+    const entry = Number.isNaN(va) ? 0 : this.mappings.entry(pageNumber(va));
     if ((entry & Access.Write) === 0) return 0;
     const frame = entry >>> pageShift;
     this.markDirty(frame);
@@ -269,7 +235,7 @@ export class PagedMemory {
   /** Why the access faults. */
   faultReason(va: Va, access: Access): FaultReasonOf {
     if (Number.isNaN(va)) return 'non-canonical';
-    const entry = this.entry(pageNumber(va));
+    const entry = this.mappings.entry(pageNumber(va));
     if (entry === 0) return 'not-mapped';
     return (entry & access) === 0 ? 'protection' : 'pageable';
   }
@@ -277,62 +243,34 @@ export class PagedMemory {
   // ---- snapshots
 
   snapshot(): MemorySnapshot {
-    for (const frame of this.dirtyFrames) {
-      const offset = this.frameOffset(frame);
-      this.savedFrames[frame] = this.u8.slice(offset, offset + pageSize);
-      this.frameIsClean[frame] = 1;
-      this.refreshFrame(frame);
-    }
-    this.dirtyFrames = [];
-    this.chunkShared.fill(1);
-    this.otherSpaceShared = true;
+    const { saved, cleaned } = this.contents.snapshot();
+    for (const frame of cleaned) this.refreshFrame(frame);
     return {
-      frames: this.savedFrames.slice(),
-      freeFrames: this.freeFrames.slice(),
-      nextFrame: this.nextFrame,
-      systemSpace: this.systemSpace.slice(),
-      otherSpace: this.otherSpace,
+      frames: saved,
+      freeFrames: this.freeFrames.snapshot(),
+      mappings: this.mappings.snapshot(),
       cpu: this.u8.slice(cpuStateOffset, cpuStateOffset + pageSize),
     };
   }
 
   /** Brings all memory, mappings and the CPU state back. Costs what changed since, or everything in a new machine. */
   restore(snapshot: MemorySnapshot): void {
-    const changed: number[] = [];
-    const limit = Math.max(this.nextFrame, snapshot.nextFrame);
-    for (let frame = 0; frame < limit; frame++) {
-      const saved = snapshot.frames[frame];
-      const isSame = this.frameIsClean[frame] !== 0 && this.savedFrames[frame] === saved;
-      if (isSame || (saved === undefined && this.frameIsClean[frame] === 0 && frame >= this.nextFrame)) continue;
+    const { firstUnused } = this.freeFrames;
+    const changed = this.contents.restore(snapshot.frames, firstUnused, snapshot.freeFrames.firstUnused, (frame) => {
       if (this.frameHasCode[frame] !== 0) this.dropCode(frame);
-      const offset = this.frameOffset(frame);
-      if (saved) this.u8.set(saved, offset);
-      else this.u8.fill(0, offset, offset + pageSize);
-      changed.push(frame);
-    }
-    this.savedFrames = snapshot.frames.slice();
-    this.frameIsClean.fill(0);
-    for (let frame = 0; frame < snapshot.nextFrame; frame++) {
-      if (this.savedFrames[frame] !== undefined) this.frameIsClean[frame] = 1;
-    }
-    this.dirtyFrames = [];
-    this.freeFrames = snapshot.freeFrames.slice();
-    this.nextFrame = snapshot.nextFrame;
-    this.restoreMappings(snapshot);
+    });
+    this.freeFrames.restore(snapshot.freeFrames);
+    this.mappings.restore(snapshot.mappings, (page) => this.refreshEntry(page));
+    this.onMappingChange(Number.NaN as Va);
     for (const frame of changed) this.refreshFrame(frame);
     this.u8.set(snapshot.cpu, cpuStateOffset);
   }
 
   // ---- devices
 
-  /** What answers loads and stores of pages that are mapped with `PageFlag.Device`. */
-  device: DevicePages = nobody;
-  /** Where the store goes whose bytes are about to be put at `deviceStoreOffset`. */
-  protected storeTarget: { readonly frame: number; readonly offset: number } | undefined;
-
   /** Whether the address lies in a page that is mapped with `PageFlag.Device`. */
   isDevice(va: Va): boolean {
-    return !Number.isNaN(va) && (this.entry(pageNumber(va)) & PageFlag.Device) !== 0;
+    return !Number.isNaN(va) && (this.mappings.entry(pageNumber(va)) & PageFlag.Device) !== 0;
   }
 
   private deviceOffsetOf(va: Va, entry: number, access: Access, bytes: number | undefined): number {
@@ -349,125 +287,27 @@ export class PagedMemory {
     return at;
   }
 
-  private restoreMappings(snapshot: MemorySnapshot): void {
-    for (let chunk = 0; chunk < chunkCount; chunk++) {
-      const now = this.systemSpace[chunk];
-      const then = snapshot.systemSpace[chunk];
-      if (now === then) continue;
-      const first = systemSpaceStart / pageSize + chunk * chunkEntries;
-      for (let index = 0; index < chunkEntries; index++) {
-        const before = now?.[index] ?? 0;
-        const after = then?.[index] ?? 0;
-        if (before !== after) this.moveReverse(first + index, before, after);
-      }
-      this.systemSpace[chunk] = then;
-      for (let index = 0; index < chunkEntries; index++) this.refreshEntry(first + index);
-    }
-    if (this.otherSpace !== snapshot.otherSpace) {
-      for (const [page, entry] of this.otherSpace) this.moveReverse(page, entry, 0);
-      for (const [page, entry] of snapshot.otherSpace) this.moveReverse(page, 0, entry);
-    }
-    this.otherSpace = snapshot.otherSpace;
-    this.otherSpaceShared = true;
-    this.chunkShared.fill(1);
-    this.onMappingChange(Number.NaN as Va);
-  }
-
-  private moveReverse(page: number, before: number, after: number): void {
-    if (before !== 0) removeFrom(this.frameMappings[before >>> pageShift], page);
-    if (after !== 0) {
-      const frame = after >>> pageShift;
-      const mappings = this.frameMappings[frame];
-      if (mappings) mappings.push(page);
-      else this.frameMappings[frame] = [page];
-    }
-  }
-
   // ---- entries
-
-  private entry(page: number): number {
-    const index = page - systemSpaceStart / pageSize;
-    if (index >= 0 && index < 1 << 20) {
-      return this.systemSpace[index >>> chunkBits]?.[index & (chunkEntries - 1)] ?? 0;
-    }
-    return this.otherSpace.get(page) ?? 0;
-  }
-
-  private setEntry(page: number, entry: number): void {
-    const index = page - systemSpaceStart / pageSize;
-    if (index >= 0 && index < 1 << 20) {
-      const chunkIndex = index >>> chunkBits;
-      let chunk = this.systemSpace[chunkIndex];
-      if (chunk === undefined) {
-        chunk = new Uint32Array(chunkEntries);
-      } else if (this.chunkShared[chunkIndex] !== 0) {
-        chunk = chunk.slice();
-      }
-      this.systemSpace[chunkIndex] = chunk;
-      this.chunkShared[chunkIndex] = 0;
-      chunk[index & (chunkEntries - 1)] = entry;
-      return;
-    }
-    const own = this.otherSpaceShared ? new Map(this.otherSpace) : (this.otherSpace as Map<number, number>);
-    this.otherSpaceShared = false;
-    this.otherSpace = own;
-    if (entry === 0) own.delete(page);
-    else own.set(page, entry);
-  }
-
-  private dropMapping(page: number): number | undefined {
-    const entry = this.entry(page);
-    if (entry === 0) return undefined;
-    const frame = entry >>> pageShift;
-    removeFrom(this.frameMappings[frame], page);
-    this.setEntry(page, 0);
-    this.refreshEntry(page);
-    return frame;
-  }
 
   /** Derives what translated code sees of a page of system space. */
   private refreshEntry(page: number): void {
-    const index = page - systemSpaceStart / pageSize;
-    if (index < 0 || index >= 1 << 20) return;
-    const entry = this.entry(page);
+    const index = page - firstSystemPage;
+    if (index < 0 || index >= systemPageCount) return;
+    const entry = this.mappings.entry(page);
     let derived = 0;
     if (entry !== 0 && (entry & PageFlag.Device) === 0) {
       const frame = entry >>> pageShift;
       let access = entry & allAccess;
-      if (this.frameIsClean[frame] !== 0 || this.frameHasCode[frame] !== 0) access &= ~Access.Write;
+      if (this.contents.isClean(frame) || this.frameHasCode[frame] !== 0) access &= ~Access.Write;
       derived = this.frameOffset(frame) | access;
     }
-    this.i32[(hostPageTableOffset >> 2) + index] = derived;
-    this.setPageEntry(pageTableLowIrqlOffset, index, derived);
     const isPagedOut = this.trimsPageable && (entry & PageFlag.Pageable) !== 0;
-    this.setPageEntry(pageTableHighIrqlOffset, index, isPagedOut ? 0 : derived);
+    setPageTables(this.i32, index, derived, isPagedOut);
   }
-
-  private setPageEntry(table: number, index: number, derived: number): void {
-    const at = (table + (index << PageEntry.SizeShift)) >> 2;
-    const { i32 } = this;
-    const lastByte = (index << pageShift) | pageMask;
-    const isReadable = (derived & Access.Read) !== 0;
-    const isWritable = (derived & Access.Write) !== 0;
-    i32[at] = isReadable ? lastByte : 0;
-    i32[at + 1] = isReadable ? systemSpaceHigh32 : 0;
-    i32[at + 2] = isWritable ? lastByte : 0;
-    i32[at + 3] = isWritable ? systemSpaceHigh32 : 0;
-    i32[at + (PageEntry.Delta >> 2)] = (derived & ~pageMask) - (index << pageShift);
-  }
-
-  /** Whether pageable pages count as paged out at DISPATCH_LEVEL and above (Force IRQL checking). */
-  trimsPageable = false;
-
-  /** Whether a page of user space is another process's than the running one's; asked for the guest's own accesses. */
-  hidesUserPage: (va: Va) => boolean = () => false;
-
-  /** A page outside of system space whose every load by translated code is told, before it happens. */
-  watched: { readonly page: Va; readonly onLoad: () => void } | undefined;
 
   private refreshFrame(frame: number): void {
-    const mappings = this.frameMappings[frame];
-    if (mappings) for (const page of mappings) this.refreshEntry(page);
+    const pages = this.mappings.pagesOf(frame);
+    if (pages) for (const page of pages) this.refreshEntry(page);
   }
 
   /** Notes that a frame is about to change. */
@@ -477,11 +317,7 @@ export class PagedMemory {
   }
 
   private markDirty(frame: number): void {
-    if (this.savedFrames[frame] === dirtyMark) return;
-    this.savedFrames[frame] = dirtyMark;
-    this.frameIsClean[frame] = 0;
-    this.dirtyFrames.push(frame);
-    this.refreshFrame(frame);
+    if (this.contents.markDirty(frame)) this.refreshFrame(frame);
   }
 
   private dropCode(frame: number): void {
@@ -491,7 +327,7 @@ export class PagedMemory {
   }
 
   private slowOffsetOf(va: Va, access: Access, bytes?: number): number {
-    const entry = Number.isNaN(va) ? 0 : this.entry(pageNumber(va));
+    const entry = Number.isNaN(va) ? 0 : this.mappings.entry(pageNumber(va));
     if ((entry & PageFlag.Device) !== 0 && (entry & access) !== 0) return this.deviceOffsetOf(va, entry, access, bytes);
     const offset = this.tryOffsetOf(va, access);
     if (offset === 0) throw new GuestFault(va, access, this.faultReason(va, access));
@@ -501,14 +337,6 @@ export class PagedMemory {
 
 type FaultReasonOf = GuestFault['reason'];
 
-/** Stands in `savedFrames` for a frame that changed since the last snapshot. */
-const dirtyMark = new Uint8Array(0);
-
 function pageNumber(va: Va): number {
   return Math.floor(va / pageSize);
-}
-
-function removeFrom(list: number[] | undefined, page: number): void {
-  const index = list?.indexOf(page) ?? -1;
-  if (index >= 0) list?.splice(index, 1);
 }
