@@ -9,8 +9,10 @@ import type { PoolTracking } from '../verifier/pool-tracking/pool-tracking.ts';
 
 /** Something that the life does: a step of the scenario, DriverEntry. */
 export interface TargetStep {
-  /** Of a step of the scenario, from 1 on. */
+  /** Of a step of the scenario, from 1 on; null for what the life does between them. */
   readonly number: number | null;
+  /** Stands for steps of which nobody knows yet what and how many they are. */
+  readonly isUnknown: boolean;
   /** As `--do` takes it; chosen by the user or, names in it, by a driver. */
   readonly name: string;
   readonly isCurrent: boolean;

@@ -50,7 +50,8 @@ function stepsOf({ life, drivers }: Machine): TargetStep[] {
   const { state } = life;
   const steps: TargetStep[] = [];
   for (const [index, act] of state.plan.entries()) {
-    const { step, name } = unknownSteps.includes(act.verb)
+    const isUnknown = unknownSteps.includes(act.verb);
+    const { step, name } = isUnknown
       ? { step: null, name: 'further steps, which depend on what the driver does' }
       : activityAt(index, state, drivers);
     const isCurrent = index === state.index && !state.isOver;
@@ -61,7 +62,7 @@ function stepsOf({ life, drivers }: Machine): TargetStep[] {
       if (isCurrent) steps[steps.length - 1] = { ...before, isCurrent };
       continue;
     }
-    steps.push({ number: step, name, isCurrent, status: result && statusText(result.status) });
+    steps.push({ number: step, isUnknown, name, isCurrent, status: result && statusText(result.status) });
   }
   return steps;
 }

@@ -214,3 +214,19 @@ it('what a driver prints is shown while it runs, and can do nothing to the termi
   await session.execution.runToEntry();
   expect(await type(['g'])).toContain('a\\x1b[31mb\\u202e\nno line end');
 });
+
+it(".steps tells the scenario's steps from what the life does between them", async () => {
+  const { session, type } = debug([inventory]);
+  await session.execution.runToEntry();
+  const early = (await type(['.steps'])).split('\n');
+  expect(early[2]).toMatch(/^> - +DriverEntry$/);
+  expect(early.filter((line) => /^ {2}\? +further steps/.test(line))).toHaveLength(1);
+  const stopped = await type(['gs', '.steps']);
+  const [, step = ''] = /^Before the step: (.*)$/m.exec(stopped) ?? [];
+  const numbered = stopped.split('\n').filter((line) => /^[> ] \d+ /.test(line));
+  expect(numbered[0]).toBe(`> 1                ${step}`);
+  // gs stops at each line with a number, in their order, and nowhere else.
+  for (const line of numbered.slice(1, 4)) {
+    expect(await type(['gs'])).toBe(`0: kd> gs\nBefore the step: ${line.slice(19)}\n`);
+  }
+});
