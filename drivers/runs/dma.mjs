@@ -9,6 +9,7 @@ import {
   PENDING,
   run,
   SUCCESS,
+  some,
   step,
 } from '../steps.mjs';
 
@@ -106,8 +107,9 @@ const cleanMover = [
 const broken = {
   'dma-leaked-common-buffer': {
     about: 'a common buffer that is out of use after a transfer that the engine refused: 0xE6/0x07',
-    seenWith: 'a request that is refused',
+    seenWith: 'a plain run',
     runs: [
+      dma('good', 'clean', good),
       dma(
         'refused',
         'violation',
@@ -118,8 +120,10 @@ const broken = {
   },
   'dma-leaked-adapter-channel': {
     about: 'an adapter channel that AdapterControl kept, when the engine refuses a fragment: 0xE6/0x08',
-    seenWith: 'a request that is refused',
+    seenWith: 'a plain run, which goes on with the next request, 0xE6/0x0B; `--do` below',
+    plain: { ...bugCheck('0xb', '0x2', '0x0', '0x0'), amounts: () => null },
     runs: [
+      dma('good', 'clean', good),
       dma(
         'refused',
         'violation',
@@ -130,8 +134,9 @@ const broken = {
   },
   'dma-leaked-map-registers': {
     about: 'the map registers of a batch that the engine refuses: 0xE6/0x09',
-    seenWith: 'a request that is refused',
+    seenWith: 'a plain run',
     runs: [
+      dma('good', 'clean', good),
       dma(
         'refused',
         'violation',
@@ -142,8 +147,9 @@ const broken = {
   },
   'dma-leaked-scatter-gather': {
     about: 'a scatter/gather list that is longer than the table of descriptors: 0xE6/0x0A',
-    seenWith: 'a request of more than eight pages',
+    seenWith: 'a plain run',
     runs: [
+      dma('good', 'clean', good),
       dma(
         'large',
         'violation',
@@ -154,8 +160,9 @@ const broken = {
   },
   'dma-leaked-adapter': {
     about: 'the adapter itself, whose users are counted wrong after a request that was refused',
-    seenWith: 'a request that is refused',
+    seenWith: 'a plain run',
     runs: [
+      dma('good', 'clean', good),
       dma('refused', 'violation', [open, ...there('5a', 20000), refused('61', 10000), close]),
       dma('restarted', 'violation', [
         open,
@@ -171,7 +178,6 @@ const broken = {
   'dma-common-buffer-freed-twice': {
     about: 'a common buffer that both directions share is freed with each: 0xE6/0x03',
     seenWith: 'a plain run',
-    plain: 'violation',
     runs: [
       dma(
         'shared',
@@ -192,13 +198,13 @@ const broken = {
   'dma-adapter-channel-freed-twice': {
     about: 'an adapter channel is freed that AdapterControl has given back: 0xE6/0x04',
     seenWith: 'a plain run',
-    plain: 'violation',
     runs: [dma('write', 'violation', [open, fatalLater('write 5a*100')], bugCheck('0x4', '0x1', '0x0', '0x0'))],
   },
   'dma-map-registers-freed-twice': {
     about: 'the map registers of a parcel that the engine refuses are freed twice: 0xE6/0x05',
-    seenWith: 'a request that is refused',
+    seenWith: 'a plain run',
     runs: [
+      dma('good', 'clean', good),
       dma(
         'refused',
         'violation',
@@ -209,8 +215,9 @@ const broken = {
   },
   'dma-scatter-gather-put-twice': {
     about: 'a scatter/gather list is given back, used for another try, and given back again: 0xE6/0x06',
-    seenWith: 'a request that is refused',
+    seenWith: 'a plain run',
     runs: [
+      dma('good', 'clean', good),
       dma(
         'refused',
         'violation',
@@ -221,8 +228,9 @@ const broken = {
   },
   'dma-missing-flush': {
     about: 'a window of two map registers moves on without a flush: 0xE6/0x0D',
-    seenWith: 'a request of more than two pages',
+    seenWith: 'a plain run',
     runs: [
+      dma('good', 'clean', good),
       dma(
         'large',
         'violation',
@@ -234,7 +242,6 @@ const broken = {
   'dma-freed-while-mapped': {
     about: 'the map registers of a write are freed without a flush: 0xE6/0x10',
     seenWith: 'a plain run',
-    plain: 'violation',
     runs: [
       dma('read', 'clean', [open, read(20000, 0, '00*20000'), close]),
       dma('write', 'violation', [open, fatalLater('write 5a*10000')], bugCheck('0x10', '0x3', '0x0', '0x0')),
@@ -243,7 +250,6 @@ const broken = {
   'dma-overrun': {
     about: 'the engine is told to move whole bursts, and writes behind the buffer: 0xE6/0x0F',
     seenWith: 'a plain run',
-    plain: 'violation',
     runs: [
       dma('burst', 'clean', [open, ...there('5a', 512), close]),
       dma(
@@ -257,7 +263,6 @@ const broken = {
   'dma-list-at-passive': {
     about: 'GetScatterGatherList is called at PASSIVE_LEVEL: 0xE6/0x13',
     seenWith: 'a plain run',
-    plain: 'violation',
     runs: [
       dma(
         'glance',
@@ -270,7 +275,6 @@ const broken = {
   'dma-buffer-at-dispatch': {
     about: 'AllocateCommonBuffer is called at DISPATCH_LEVEL: 0xE6/0x13',
     seenWith: 'a plain run',
-    plain: 'violation',
     runs: [
       dma(
         'larger',
@@ -282,12 +286,13 @@ const broken = {
   },
 };
 
-/** No request of a plain run is large, or reaches the end of the engine's memory. */
+/** What a plain run leaves, and how much of it, depends on its requests. */
+const inPlainRun = (_, runs) => (runs.some((name) => ['refused', 'large'].includes(name)) ? some() : null);
+
 const runsOf = ({ plain, runs }) => {
   const [{ bugCheck: stop }] = runs.filter(({ verdict }) => verdict === 'violation');
-  return plain === undefined
-    ? [dma('load', 'clean'), dma('good', 'clean', good), ...runs]
-    : [dma('load', plain, [], { bugCheck: { ...stop, parameters: undefined } }), ...runs];
+  const more = { amounts: inPlainRun, bugCheck: stop && { ...stop, parameters: undefined } };
+  return [dma('load', 'violation', [], plain ?? more), ...runs];
 };
 
 const shared = ['dma-device', 'dma-device-power'];
