@@ -2,7 +2,7 @@
  * A driver's life: load, the scenario's steps, the requesting process's end, unload. Where the life stands is data in
  * the machine's stores, so that a life restored from a snapshot goes on.
  */
-import { PoolproofError, unreachable } from '../base/errors.ts';
+import { PoolproofError } from '../base/errors.ts';
 import type { StoreCell } from '../base/store.ts';
 import type { Va } from '../base/va.ts';
 import { BugCheck } from '../nt/declare/bug-check.ts';
@@ -10,32 +10,23 @@ import type { Nt } from '../nt/nt.ts';
 import { STATUS_SUCCESS } from '../nt/ntstatus.ts';
 import type { RunResult } from '../nt/run-loop.ts';
 import type { OutlivingResources } from '../verifier/outliving-resources/outliving-resources.ts';
-import { DriverActs, lastActs, withoutLastUnloads } from './driver-acts.ts';
+import { Acts } from './acts.ts';
+import { lastActs, withoutLastUnloads } from './driver-acts.ts';
 import { holdersOf } from './holders.ts';
 import { LifeRecord, patience100ns } from './life-record.ts';
 import { type Act, type LifeState, systemVerbs } from './life-state.ts';
 import type { LoadedDriver } from './loaded-driver.ts';
-import { ProcessEnd } from './process-end.ts';
-import { ProcessLife } from './process-life.ts';
-import { RequestActs } from './request-acts.ts';
 import type { RequestStep } from './requester.ts';
-import { isDeviceStep, type Step } from './scenario/step.ts';
-import { planTour, type RequestTrial } from './scenario/tour.ts';
-import { sequelOf } from './scenario/tour-sequel.ts';
+import type { Step } from './scenario/step.ts';
+import type { RequestTrial } from './scenario/tour.ts';
 import { stuckReason, unloadReason } from './stuck-reason.ts';
-
-/** One virtual millisecond. */
-const settling100ns = 10_000;
 
 export class Life {
   private readonly nt: Nt;
   private readonly drivers: readonly LoadedDriver[];
   private readonly resources: OutlivingResources;
   private readonly record: LifeRecord;
-  private readonly requests: RequestActs;
-  private readonly driverActs: DriverActs;
-  private readonly processEnd: ProcessEnd;
-  private readonly processLife: ProcessLife;
+  private readonly acts: Acts;
   /** Image indexes of the drivers to which a request was handed. */
   private readonly reached: StoreCell<readonly number[]>;
   /** The step at whose beginning the debugger had its say; no state of the life. */
@@ -60,10 +51,7 @@ export class Life {
       { verb: 'end-of-process' },
       ...lastActs(drivers),
     ]);
-    this.requests = new RequestActs(nt, this.record);
-    this.driverActs = new DriverActs(nt, this.record, drivers);
-    this.processEnd = new ProcessEnd(nt, this.record);
-    this.processLife = new ProcessLife(nt, this.record, drivers);
+    this.acts = new Acts(nt, this.record, drivers);
     this.reached = nt.stores.cell<readonly number[]>('run/reached-drivers', []);
     nt.events.on('irpDispatched', ({ routine }) => {
       const image = nt.images.containing(routine);
@@ -102,10 +90,10 @@ export class Life {
         this.record.change({ isOver: true });
       } else if (this.state.stage === 'begin' && this.nt.io.files.hasDeferred) {
         this.callBefore(['IopProcessDeferredDeletes', []]);
-      } else if (this.state.stage === 'begin' && this.driverActs.dueRemoval !== undefined) {
-        this.callBefore(this.driverActs.dueRemoval);
-      } else if (this.state.stage === 'begin' && this.driverActs.dueUnload !== undefined) {
-        this.callBefore(this.driverActs.dueUnload);
+      } else if (this.state.stage === 'begin' && this.acts.driverActs.dueRemoval !== undefined) {
+        this.callBefore(this.acts.driverActs.dueRemoval);
+      } else if (this.state.stage === 'begin' && this.acts.driverActs.dueUnload !== undefined) {
+        this.callBefore(this.acts.driverActs.dueUnload);
       } else if (this.state.stage === 'begin' && this.record.act.verb === 'prompt') {
         break;
       } else if (this.state.stage === 'begin') {
@@ -166,105 +154,12 @@ export class Life {
 
   private tryToBegin(act: Act): void {
     try {
-      this.begin(act);
+      this.acts.begin(act);
     } catch (thrown) {
       // What a request needs of the machine's memory a driver may have used up.
       if (thrown instanceof BugCheck) this.nt.bugCheck(thrown);
       else if (thrown instanceof PoolproofError) this.record.giveUp(thrown.message);
       else throw thrown;
-    }
-  }
-
-  private begin(act: Act): void {
-    if (this.nt.power.isAsleep && 'text' in act && act.verb !== 'wait' && act.verb !== 'resume') {
-      this.record.giveUp(`the step '${act.text}' cannot be taken: the system is asleep until resume`);
-      return;
-    }
-    if (isDeviceStep(act)) {
-      this.driverActs.change(act);
-      return;
-    }
-    switch (act.verb) {
-      case 'load':
-        this.driverActs.load(act.driver);
-        return;
-      case 'tour':
-        this.tour();
-        return;
-      case 'prompt':
-        return;
-      case 'tour-sequel':
-        this.record.insert(
-          sequelOf(act, {
-            results: this.state.results,
-            retired: this.nt.cpu.retired,
-            seed: this.nt.options.seed,
-          }),
-        );
-        this.record.next();
-        return;
-      case 'registry-use':
-      case 'process-start':
-      case 'process-images':
-      case 'process-exit':
-      case 'other-process':
-        this.processLife.begin(act.verb);
-        return;
-      case 'end-of-process':
-        this.processEnd.begin();
-        return;
-      case 'end-of-handles':
-        this.processEnd.closeNextHandle();
-        return;
-      case 'end-of-thread':
-        this.processEnd.endThread(act.thread);
-        return;
-      case 'end-of-requests':
-        this.processEnd.awaitRequests();
-        return;
-      case 'open':
-        this.requests.open(act.path);
-        return;
-      case 'event':
-        this.requests.makeEvent(act.name, act.text);
-        return;
-      case 'ioctl':
-      case 'read':
-      case 'write':
-        this.requests.send(act);
-        return;
-      case 'cancel':
-        this.requests.cancel(act.target);
-        return;
-      case 'close':
-        this.requests.close(act);
-        return;
-      case 'wait':
-        this.record.change({ stage: 'calling', deadline: this.nt.clock.interruptTime + act.duration100ns });
-        return;
-      case 'unload':
-        this.driverActs.unload(act);
-        return;
-      case 'final-unload':
-        this.driverActs.finalUnload(act.driver);
-        return;
-      case 'aftermath':
-        this.record.called();
-        return;
-      case 'settling':
-        this.record.change({ stage: 'calling', deadline: this.nt.clock.interruptTime + settling100ns });
-        return;
-      case 'arrival':
-        this.driverActs.arrive();
-        return;
-      case 'departure':
-        this.driverActs.depart();
-        return;
-      case 'interrupt':
-        this.driverActs.interrupt(act);
-        return;
-      default:
-        unreachable(act);
     }
   }
 
@@ -288,23 +183,23 @@ export class Life {
     const result = this.nt.run(() => this.isDone(act), deadline);
     if (result === 'stopped') return result;
     if (this.nt.end.value !== undefined) return undefined;
-    this.requests.collect();
+    this.acts.requests.collect();
     if (act.verb === 'wait') {
       if (result === 'rest') this.nt.clock.advanceTo(deadline);
       this.record.answer(act.text, STATUS_SUCCESS);
     } else if (act.verb === 'aftermath' || act.verb === 'settling' || act.verb === 'end-of-requests') {
       // What still pends is no longer the thread's; closing its file may end it.
       this.record.next();
-    } else if (result === 'deadline' && this.requests.mayBlockOn) {
+    } else if (result === 'deadline' && this.acts.requests.mayBlockOn) {
       this.record.change({ deadline: deadline + patience100ns });
     } else if (stage === 'calling' && isRequest(act) && !this.isIdle && this.mayLeaveBlocked(act, result)) {
-      this.requests.leaveBlocked(act);
+      this.acts.requests.leaveBlocked(act);
     } else if (result !== 'done') {
       this.stuck(act, result);
     } else if (stage === 'waiting') {
       this.record.change({ stage: 'begin' });
     } else if (stage === 'calling') {
-      this.returned(act, this.nt.scheduler.thread(this.thread).result >>> 0);
+      this.acts.returned(act, this.nt.scheduler.thread(this.thread).result >>> 0);
     } else {
       this.record.next();
     }
@@ -316,15 +211,16 @@ export class Life {
     // What the driver left to run after it was unloaded (a thread, a work item) shows in the time that follows.
     if (act.verb === 'settling') return this.nt.scheduler.isAtRest;
     if (act.verb === 'wait' || act.verb === 'aftermath') return false;
-    if (act.verb === 'end-of-requests') return pending.every((one) => this.requests.isOver(one));
+    if (act.verb === 'end-of-requests') return pending.every((one) => this.acts.requests.isOver(one));
     if (stage === 'calling') {
-      return this.isIdle || (isRequest(act) && act.isAsync && this.requests.isBlocked(this.thread));
+      return this.isIdle || (isRequest(act) && act.isAsync && this.acts.requests.isBlocked(this.thread));
     }
     if (stage === 'waiting') {
-      const isHeld = act.verb === 'final-unload' ? this.driverActs.isInUse(act.driver) : this.driverActs.isDeviceOpen;
+      const isHeld =
+        act.verb === 'final-unload' ? this.acts.driverActs.isInUse(act.driver) : this.acts.driverActs.isDeviceOpen;
       return this.nt.io.files.hasDeferred || !isHeld;
     }
-    return request === undefined || this.requests.isComplete(request);
+    return request === undefined || this.acts.requests.isComplete(request);
   }
 
   /** Whether the life goes on while a request's dispatch routine holds its thread. */
@@ -346,61 +242,6 @@ export class Life {
     const name = this.drivers.length === 1 ? '' : ` of ${driver.image.fileName}`;
     this.record.change({ keptLoaded: [...this.state.keptLoaded, driver.image.index] });
     this.record.passOver(unloadReason(this.state, name, holders), true);
-  }
-
-  /** The thread came back from the kernel with a status. */
-  private returned(act: Act, status: number): void {
-    if (isDeviceStep(act)) {
-      this.driverActs.changed(act, status);
-      return;
-    }
-    switch (act.verb) {
-      case 'load':
-        this.driverActs.loaded(act.driver, status);
-        return;
-      case 'arrival':
-        this.driverActs.arrived();
-        return;
-      case 'process-start':
-        this.processLife.started(status);
-        return;
-      case 'departure':
-        this.driverActs.departed(status);
-        return;
-      case 'final-unload':
-        this.driverActs.unloaded(act.driver, status);
-        return;
-      case 'open':
-        this.requests.opened(act, status);
-        return;
-      case 'end-of-handles':
-        this.processEnd.handleClosed(status);
-        return;
-      case 'close':
-        this.requests.closed(act, status);
-        return;
-      case 'ioctl':
-      case 'read':
-      case 'write':
-        this.requests.sent(act, status);
-        return;
-      case 'end-of-thread':
-      case 'registry-use':
-      case 'process-images':
-      case 'process-exit':
-      case 'other-process':
-        this.record.next();
-        return;
-      default:
-        this.record.answer(this.record.textOfAct, STATUS_SUCCESS);
-    }
-  }
-
-  private tour(): void {
-    const { acts, codes } = planTour(this.nt, this.drivers);
-    this.record.change({ tour: { codes } });
-    this.record.insert(acts);
-    this.record.next();
   }
 }
 
