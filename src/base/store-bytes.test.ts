@@ -12,6 +12,8 @@ describe('a block of bytes', () => {
     const block = new StoreBytes(0x3000);
     block.write(0x0fff, Uint8Array.of(1, 2));
     expect(at(block, 0x0ffe, 4)).toEqual([0, 1, 2, 0]);
+    expect([0x0fff, 0x1000, 0x2fff].map((offset) => block.at(offset))).toEqual([1, 2, 0]);
+    expect(() => block.at(0x3000)).toThrow();
     block.clear();
     expect(at(block, 0x0ffe, 4)).toEqual([0, 0, 0, 0]);
     expect(() => block.write(0x2fff, Uint8Array.of(1, 2))).toThrow('2 bytes at 12287');

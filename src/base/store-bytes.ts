@@ -31,6 +31,12 @@ export class StoreBytes {
     }
   }
 
+  /** One byte. */
+  at(offset: number): number {
+    this.check(offset, 1);
+    return this.chunks[Math.floor(offset / chunkBytes)]?.[offset % chunkBytes] ?? 0;
+  }
+
   write(offset: number, bytes: Uint8Array): void {
     this.check(offset, bytes.length);
     for (let done = 0; done < bytes.length; ) {

@@ -156,9 +156,10 @@ function transfer(host: DeviceHost, command: number): number | undefined {
 function move(host: DeviceHost, { address, bytes }: Fragment, offset: number, isWrite: boolean): number {
   const [memory] = host.memory;
   if (memory === undefined) return 0;
+  const buffer = new Uint8Array(Math.min(bytes, hostPage));
   for (let done = 0; done < bytes; ) {
     const at = address + BigInt(done);
-    const part = new Uint8Array(Math.min(bytes - done, hostPage - Number(at % BigInt(hostPage))));
+    const part = buffer.subarray(0, Math.min(bytes - done, hostPage - Number(at % BigInt(hostPage))));
     if (isWrite) memory.read(offset + done, part);
     if (!(isWrite ? host.dmaWrite(at, part) : host.dmaRead(at, part))) return done;
     if (!isWrite) memory.write(offset + done, part);

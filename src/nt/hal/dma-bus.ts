@@ -3,6 +3,7 @@
  * mapped answer.
  */
 import { pageMask, pageSize } from '../../engine/memory/layout.ts';
+import { firstPfn } from '../mm/frames.ts';
 import type { Nt } from '../nt.ts';
 
 export class DmaBus {
@@ -32,6 +33,16 @@ export class DmaBus {
     return this.forParts(address, bytes, (frame, offset, _done, count) =>
       this.nt.memory.frameBytes(frame).fill(value, offset, offset + count),
     );
+  }
+
+  /** RAM itself, to be read, as long as nobody writes to it; undefined if not all of it is RAM. */
+  view(address: bigint, bytes: number): Uint8Array | undefined {
+    const { memory, addressSpace } = this.nt;
+    const page = (at: bigint): number => Number(at / BigInt(pageSize));
+    if (address < 0n || !addressSpace.frames.isRam(page(address))) return undefined;
+    if (bytes > 0 && !addressSpace.frames.isRam(page(address + BigInt(bytes - 1)))) return undefined;
+    const start = memory.frameOffset(page(address) - firstPfn) + Number(address % BigInt(pageSize));
+    return memory.u8.subarray(start, start + bytes);
   }
 
   private forParts(

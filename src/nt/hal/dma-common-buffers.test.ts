@@ -103,6 +103,28 @@ describe('guarded common buffers', () => {
   });
 });
 
+it.each([1, 7, 0x1234, 0xff8, 0xff3])('a change anywhere around a common buffer of %i bytes is found', (length) => {
+  const { nt, allocate } = setUp(undefined, true);
+  const [va, logical] = allocate(length);
+  const buffer = nt.dma.commonBuffers.get(va) as CommonBuffer;
+  const end = buffer.pages * 0x1000 - 0x1000;
+  const places = [...Array(40).keys()].flatMap((index) => [
+    -0x1000 + index,
+    -1 - index,
+    length + index,
+    end - 1 - index,
+    length + 57 * index,
+    -1 - 57 * index,
+  ]);
+  for (const at of places.filter((place) => place < 0 || (place >= length && place < end))) {
+    const before = nt.memory.readU8(vaAdd(va, at));
+    nt.memory.writeU8(vaAdd(va, at), 0xee);
+    expect(damagedCommonBuffer(nt, buffer).map(({ address }) => address - logical)).toEqual([BigInt(at)]);
+    nt.memory.writeU8(vaAdd(va, at), before);
+  }
+  expect(damagedCommonBuffer(nt, buffer)).toEqual([]);
+});
+
 describe('a bus master', () => {
   it('reaches memory only', () => {
     const { nt } = setUp();

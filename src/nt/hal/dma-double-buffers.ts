@@ -3,6 +3,7 @@
  * needs them in a row, or because its driver is verified. The latter have guards: the tag `DmaVrfy0` directly before
  * and behind what is mapped, padding around it and in registers that map nothing (`!dma`, bug check 0xE6/0x0F).
  */
+import { assert } from '../../base/errors.ts';
 import { pageSize } from '../../engine/memory/layout.ts';
 import { firstPfn } from '../mm/frames.ts';
 import type { Nt } from '../nt.ts';
@@ -97,10 +98,14 @@ export function guardTransfer(nt: Nt, file: MapRegisterFile, transfer: MappedTra
   if (range !== undefined) writeTags(nt, range);
 }
 
-/** Fills the registers with padding again. */
+/** Fills the registers with padding again: where data and tags were. */
 export function unguardTransfer(nt: Nt, file: MapRegisterFile, transfer: MappedTransfer): void {
   const range = guardedRange(nt, file, transfer);
-  if (range !== undefined) nt.dma.bus.fill(range.start, Number(range.end - range.start), guardPadding);
+  if (range === undefined) return;
+  const tag = BigInt(guardTag.length);
+  const start = range.data - tag < range.start ? range.start : range.data - tag;
+  const end = range.dataEnd + tag > range.end ? range.end : range.dataEnd + tag;
+  nt.dma.bus.fill(start, Number(end - start), guardPadding);
 }
 
 /** What the device, or somebody else, wrote around a mapped fragment; nothing for one without guards. */
@@ -113,16 +118,11 @@ export function damagedGuards(nt: Nt, transfer: MappedTransfer): readonly GuardD
 /** What was written to registers of a file that map nothing. */
 export function damagedFreeRegisters(nt: Nt, file: MapRegisterFile): readonly GuardDamage[] {
   const damages: GuardDamage[] = [];
-  const bytes = new Uint8Array(pageSize);
-  const words = new Uint32Array(bytes.buffer);
   for (let index = 0; index < file.buffered; index++) {
     const { buffer, transfer } = nt.dma.register(file, index);
     if (buffer === undefined || !buffer.isGuarded || transfer !== undefined) continue;
-    nt.dma.bus.read(bufferAddress(buffer), bytes);
-    // Nearly always all are: four bytes at a time.
-    let word = 0;
-    while (words[word] === guardPadding * 0x0101_0101) word++;
-    const at = firstOther(bytes, 4 * word, bytes.length);
+    const bytes = ownBytes(nt, bufferAddress(buffer), pageSize);
+    const at = firstOther(bytes, 0, bytes.length);
     if (at >= 0) damages.push({ kind: 'free-register', address: bufferAddress(buffer) + BigInt(at) });
   }
   return damages;
@@ -137,10 +137,8 @@ function writeTags(nt: Nt, { start, data, dataEnd, end }: GuardedRange): void {
 }
 
 function damageOf(nt: Nt, { start, data, dataEnd, end }: GuardedRange): GuardDamage[] {
-  const before = new Uint8Array(Number(data - start));
-  const after = new Uint8Array(Number(end - dataEnd));
-  nt.dma.bus.read(start, before);
-  nt.dma.bus.read(dataEnd, after);
+  const before = ownBytes(nt, start, Number(data - start));
+  const after = ownBytes(nt, dataEnd, Number(end - dataEnd));
   const damages: GuardDamage[] = [];
   const hasTag = (guard: Uint8Array): boolean => guard.length >= guardTag.length;
   const add = (kind: GuardDamage['kind'], base: bigint, index: number): void => {
@@ -163,16 +161,50 @@ function damageOf(nt: Nt, { start, data, dataEnd, end }: GuardedRange): GuardDam
   return damages;
 }
 
+/** Of the HAL's own pages. */
+function ownBytes(nt: Nt, address: bigint, bytes: number): Uint8Array {
+  const view = nt.dma.bus.view(address, bytes);
+  assert(view !== undefined, 'double buffers and common buffers are RAM');
+  return view;
+}
+
+/** Eight bytes of padding. As a number it equals nothing but itself, unlike 0 and those that are none. */
+const [paddingWord] = new Float64Array(new Uint8Array(8).fill(guardPadding).buffer);
+
 /** The first byte from `from` to before `to` that is no padding; -1 if all are. */
 function firstOther(bytes: Uint8Array, from: number, to: number): number {
-  for (let index = from; index < to; index++) if (bytes[index] !== guardPadding) return index;
+  let at = from;
+  const words = wordsOf(bytes, from, to);
+  if (words.length > 0) {
+    while (at < from + unaligned(bytes, from)) if (bytes[at++] !== guardPadding) return at - 1;
+    for (let word = 0; words[word] === paddingWord; word++) at += 8;
+  }
+  for (; at < to; at++) if (bytes[at] !== guardPadding) return at;
   return -1;
 }
 
 /** The last one. */
 function lastOther(bytes: Uint8Array, from: number, to: number): number {
-  for (let index = to - 1; index >= from; index--) if (bytes[index] !== guardPadding) return index;
+  const words = wordsOf(bytes, from, to);
+  let end = from;
+  if (words.length > 0) {
+    end += unaligned(bytes, from) + words.length * 8;
+    for (let at = to - 1; at >= end; at--) if (bytes[at] !== guardPadding) return at;
+    for (let word = words.length - 1; words[word] === paddingWord; word--) end -= 8;
+  } else {
+    end = to;
+  }
+  for (let at = end - 1; at >= from; at--) if (bytes[at] !== guardPadding) return at;
   return -1;
+}
+
+/** How many bytes lie before the first whole word. */
+const unaligned = ({ byteOffset }: Uint8Array, from: number): number => -(byteOffset + from) & 7;
+
+/** The whole words from `from` to before `to`: nearly always all is padding, and eight bytes at a time are faster. */
+function wordsOf(bytes: Uint8Array, from: number, to: number): Float64Array {
+  const start = from + unaligned(bytes, from);
+  return new Float64Array(bytes.buffer, bytes.byteOffset + start, Math.max(0, (to - start) >> 3));
 }
 
 // ---- guards of common buffers

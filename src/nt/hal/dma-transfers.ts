@@ -3,7 +3,9 @@ import type { Va } from '../../base/va.ts';
 import { pageMask, pageSize } from '../../engine/memory/layout.ts';
 import type { Origin } from '../mm/holder.ts';
 import type { Nt } from '../nt.ts';
+
 import type { DmaAdapter, MappedTransfer, MapRegister, MapRegisterFile, PhysicalPart } from './dma-adapters.ts';
+import type { DmaBus } from './dma-bus.ts';
 import { bufferAddress, guardTransfer, unguardTransfer } from './dma-double-buffers.ts';
 import { type Run, runs } from './dma-mdl.ts';
 
@@ -176,24 +178,32 @@ function unmap(nt: Nt, file: MapRegisterFile, transfer: MappedTransfer, isWriteT
 }
 
 function copyIn(nt: Nt, { parts, logical, bytes }: MappedTransfer): boolean {
-  const data = new Uint8Array(bytes);
+  const { bus } = nt.dma;
   let done = 0;
   for (const part of parts) {
-    if (!nt.dma.bus.read(part.physical, data.subarray(done, done + part.bytes))) return false;
-    done += part.bytes;
+    const count = Math.min(part.bytes, bytes - done);
+    if (!copy(bus, part.physical, logical + BigInt(done), count)) return false;
+    done += count;
   }
-  return nt.dma.bus.write(logical, data);
+  return true;
 }
 
 function copyOut(nt: Nt, { parts, logical }: MappedTransfer, bytes: number): void {
-  const data = new Uint8Array(bytes);
-  nt.dma.bus.read(logical, data);
   let done = 0;
   for (const part of parts) {
+    const count = Math.min(part.bytes, bytes - done);
     // Memory that went meanwhile takes nothing.
-    nt.dma.bus.write(part.physical, data.subarray(done, done + part.bytes));
-    done += part.bytes;
+    copy(nt.dma.bus, logical + BigInt(done), part.physical, count);
+    done += count;
   }
+}
+
+/** False if one of both is no memory. */
+function copy(bus: DmaBus, from: bigint, to: bigint, bytes: number): boolean {
+  const view = bus.view(from, bytes);
+  if (view !== undefined) return bus.write(to, view);
+  const data = new Uint8Array(bytes);
+  return bus.read(from, data) && bus.write(to, data);
 }
 
 // ---- free registers

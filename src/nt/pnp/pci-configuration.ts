@@ -118,9 +118,9 @@ export class PciConfiguration {
   }
 
   private get(offset: number, bytes: number): number {
-    const into = new Uint8Array(4);
-    this.bytes.read(offset, into.subarray(0, bytes));
-    return new DataView(into.buffer).getUint32(0, true);
+    let value = 0;
+    for (let index = bytes - 1; index >= 0; index--) value = value * 0x100 + this.bytes.at(offset + index);
+    return value;
   }
 
   private set(offset: number, bytes: number, value: number): void {

@@ -27,8 +27,9 @@ interface Guarded {
 }
 
 export function addGuardChecks(nt: Nt, calls: CallChecks, accounts: AdapterAccounts): void {
-  nt.events.on('transferFlushing', ({ transfer }) => {
-    if (accounts.of(transfer.adapter) !== undefined) checkTransfer(nt, transfer);
+  nt.events.on('transferFlushing', ({ file, transfer }) => {
+    // Those of a channel were looked at when the driver called FlushAdapterBuffers(Ex).
+    if (file.purpose === 'scatter-gather' && accounts.of(transfer.adapter) !== undefined) checkTransfer(nt, transfer);
   });
   nt.events.on('mapRegistersFreed', ({ file }) => {
     if (accounts.of(file.adapter) !== undefined) checkFreeRegisters(nt, file);
