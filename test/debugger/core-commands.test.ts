@@ -234,3 +234,39 @@ it('empty lines repeat what can be repeated, and nothing else', async () => {
     '0: kd> \n0: kd> ? 1\nEvaluate expression: 1 = 00000000`00000001\n0: kd> \n',
   );
 });
+
+it('k counts inlined calls as frames', async () => {
+  const { type } = inAllocation();
+  for (const count of [1, 2, 3, 4]) {
+    const rows = (await type([`k ${count}`])).split('\n').filter((line) => /^[0-9a-f]{2} /.test(line));
+    expect(rows).toHaveLength(count);
+  }
+});
+
+it('k names a place as a stop there does, and makes no address up', async () => {
+  const stepped = debug(['test/drivers/seh/seh.sys']);
+  await stepped.session.execution.runToEntry();
+  const [, name] = /\n(\S+):\n\S+ cc/.exec(await stepped.type(['g'])) ?? [];
+  expect(name).toMatch(/^seh!sub_\w+\+0x/);
+  expect(await stepped.type(['k 1'])).toContain(`     ${name}\n`);
+  const lost = inDispatch();
+  const shown = await lost.type(['k = @rsp 1234567812345678 1']);
+  expect(shown).toContain('????????`????????\n');
+});
+
+it('an import slot leads to the routine that it is of', async () => {
+  const { type } = inAllocation();
+  const slot = 'poi(leaky_inventory!_imp_ExAllocatePoolWithTag)';
+  const lined = (await type([`ln ${slot}`])).split('\n').slice(1);
+  expect(lined).toContain('    nt!ExAllocatePoolWithTag');
+  await type([`bp ${slot}`]);
+  expect(await type(['bp nt!ExAllocatePoolWithTag'])).toContain('breakpoint 0 redefined');
+  expect((await type(['bl'])).split('\n')).toHaveLength(3);
+});
+
+it('a routine of the kernel has no inside to stop in', async () => {
+  const { type } = inAllocation();
+  expect(await type(['bp nt!ExAllocatePoolWithTag+4'])).toContain('has nothing but its beginning');
+  expect(await type(['bp nt'])).toContain('No code at');
+  expect(await type(['bl'])).toBe('0: kd> bl\n');
+});

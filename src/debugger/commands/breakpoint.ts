@@ -1,6 +1,7 @@
 /** `bp`, `bl`, `bc`, `bd`, `be`: breakpoints. */
-import { vaFromU64 } from '../../base/va.ts';
+import { type Va, vaFromU64, vaInRange } from '../../base/va.ts';
 import { Access } from '../../engine/memory/layout.ts';
+import { AddressMap } from '../../nt/address-map.ts';
 import { builtinAddress, symbolAt } from '../addresses.ts';
 import type { Breakpoint } from '../breakpoints.ts';
 import { CommandError, type DebuggerCommand } from '../command.ts';
@@ -23,7 +24,7 @@ const set: DebuggerCommand = {
     if (option !== undefined && option !== '/1') throw new CommandError(`'${option}' is no option of bp; /1 is one`);
     if (rest === '') throw new CommandError('Breakpoint address missing; bl lists the ones that are set');
     const place = evaluatePrefix(session, rest);
-    const address = vaFromU64(place.value);
+    const address = routineOf(session, vaFromU64(place.value));
     const hasPasses = place.rest !== '' && !place.rest.startsWith('"');
     const passes = hasPasses ? evaluatePrefix(session, place.rest) : { value: 1n, rest: place.rest };
     if (passes.value < 1n || passes.value > 0xffff_ffffn) throw new CommandError('Invalid number of passes');
@@ -32,9 +33,7 @@ const set: DebuggerCommand = {
     }
     const { word, rest: behind } = takeWord(passes.rest);
     if (behind !== '') throw new CommandError(`Extra character error in '${behind}'`);
-    if (!isCode(session, address)) {
-      throw new CommandError(`No code at ${builtinAddress(address)}: a breakpoint can't be set there`);
-    }
+    requireCode(session, address);
     const commands = word.trim() === '' ? undefined : word;
     const { breakpoints } = session.execution;
     const { id, isNew } = breakpoints.add({
@@ -47,9 +46,21 @@ const set: DebuggerCommand = {
   },
 };
 
-function isCode(session: Session, address: ReturnType<typeof vaFromU64>): boolean {
+/** What an import slot of a driver holds leads to a routine of the kernel: that is meant. */
+function routineOf({ symbols }: Session, address: Va): Va {
+  return symbols.thunkAt(address)?.target?.va ?? address;
+}
+
+function requireCode(session: Session, address: Va): void {
   const { nt } = session.target;
-  return nt.entries.at(address) !== undefined || nt.memory.isAccessible(address, 1, Access.Execute);
+  if (nt.entries.at(address) !== undefined) return;
+  if (vaInRange(address, AddressMap.host.start, AddressMap.host.sizeBytes)) {
+    throw new CommandError(
+      `No code at ${builtinAddress(address)}: a routine of the kernel has nothing but its beginning, which stops every call`,
+    );
+  }
+  if (nt.memory.isAccessible(address, 1, Access.Execute)) return;
+  throw new CommandError(`No code at ${builtinAddress(address)}: a breakpoint can't be set there`);
 }
 
 const list: DebuggerCommand = {

@@ -17,7 +17,9 @@ export const nearestSymbols: DebuggerCommand = {
   details: ['Its source line, the symbol at or before it, and the next one.'],
   completes: ['address'],
   run: (session, text) => {
-    const va = text === '' ? session.target.nt.cpu.state.rip : vaFromU64(evaluatePrefix(session, text).value);
+    const given = text === '' ? session.target.nt.cpu.state.rip : vaFromU64(evaluatePrefix(session, text).value);
+    // What an import slot holds leads to a routine of the kernel.
+    const va = session.symbols.thunkAt(given)?.target?.va ?? given;
     const line = lineOf(session, va);
     if (line !== undefined) session.print(line);
     const near = session.symbols.around(va);

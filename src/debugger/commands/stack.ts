@@ -3,7 +3,7 @@ import { nullVa, type Va, vaAdd, vaFromU64 } from '../../base/va.ts';
 import type { UnwindContext } from '../../image/unwind/index.ts';
 import { processorContext } from '../../nt/rtl/guest-context.ts';
 import type { StackFrame } from '../../nt/rtl/stack-frames.ts';
-import { builtinAddress, quadword } from '../addresses.ts';
+import { builtinAddress, quadword, symbolAt } from '../addresses.ts';
 import { CommandError, type DebuggerCommand } from '../command.ts';
 import { evaluate, evaluatePrefix } from '../expression.ts';
 import { readNumber } from '../memory.ts';
@@ -94,9 +94,11 @@ function show(session: Session, letters: string, { frames, count: shown }: Wante
   let number = 0;
   for (const [index, frame] of frames.slice(0, shown).entries()) {
     for (const site of sitesOf(session, frame.rip, index)) {
+      // Inlined calls are frames too.
+      if (number >= shown) return;
       const count = (number++).toString(16).padStart(2, '0');
       const front = site.inlined ? inlineFront(columns) : frameFront(session, columns, frame, frames[index + 1]);
-      session.print(`${count} ${front}${placeOf(site, columns)}`);
+      session.print(`${count} ${front}${placeOf(session, frame.rip, site, columns)}`);
     }
   }
 }
@@ -121,7 +123,12 @@ function inlineFront({ hasStack, hasReturn, hasArgs }: Columns): string {
   return `(Inline Function) ${hasStack ? `${unknown} ` : ''}    ${args}`;
 }
 
-function placeOf(site: Site, { hasReturn, hasSource }: Columns): string {
+function placeOf(session: Session, rip: Va, site: Site, { hasReturn, hasSource }: Columns): string {
+  if (site.function === undefined) {
+    // Outside of known functions it is the nearest symbol, as where a run stops.
+    const name = symbolAt(session, rip) ?? builtinAddress(rip);
+    return hasReturn ? name : name.replace(/[+-]0x[0-9a-f]+$/, '');
+  }
   if (!hasReturn) return siteName({ ...site, offset: '0x0' });
   return `${siteName(site)}${hasSource ? siteLine(site) : ''}`;
 }
