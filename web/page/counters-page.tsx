@@ -55,16 +55,16 @@ function CurrentSettings(): JSX.Element {
   );
 }
 
-/** Windows' names in its order, with the key of the report; undefined where nothing here counts it. */
-const globalNames: readonly (readonly [string, keyof CountersReport | undefined])[] = [
+/** Windows' names in its order, with the key of the report. */
+const globalNames: readonly (readonly [string, keyof CountersReport])[] = [
   ['IRQL Raises', 'irqlRaises'],
   ['Spinlocks Acquired', 'spinLocksAcquired'],
   ['Executions Synchronized', 'executionsSynchronized'],
-  ['Trims', undefined],
-  ['Faults Injected', undefined],
+  ['Trims', 'trims'],
+  ['Faults Injected', 'faultsInjected'],
   ['Pool Allocations Attempted', 'poolAllocationsAttempted'],
   ['Pool Allocations Succeeded', 'poolAllocationsSucceeded'],
-  ['Pool Allocations Succeeded in Special Pool', undefined],
+  ['Pool Allocations Succeeded in Special Pool', 'poolAllocationsSucceededInSpecialPool'],
   ['Pool Allocations Without Tag', 'poolAllocationsWithoutTag'],
   ['Pool Allocations Failed', 'poolAllocationsFailed'],
   ['Pool Allocations Not Tracked', 'poolAllocationsNotTracked'],
@@ -88,7 +88,7 @@ function GlobalCounters(): JSX.Element {
           {globalNames.map(([name, key]) => (
             <tr key={name}>
               <th scope="row">{name}</th>
-              <td class="number">{key === undefined ? 'not counted' : shown(counters?.[key])}</td>
+              <td class="number">{counters === undefined ? '–' : shown(counters[key])}</td>
             </tr>
           ))}
         </tbody>
@@ -98,7 +98,7 @@ function GlobalCounters(): JSX.Element {
 }
 
 function shown(value: unknown): string {
-  return typeof value === 'number' ? value.toLocaleString('en') : '–';
+  return typeof value === 'number' ? value.toLocaleString('en') : 'not counted';
 }
 
 const poolNames: readonly (readonly [string, keyof PoolCountersReport])[] = [
@@ -146,8 +146,8 @@ function DriverCounters(): JSX.Element {
           {poolNames.map(([name, key]) => (
             <tr key={key}>
               <th scope="row">{name}</th>
-              <td class="number">{shown(driver?.pagedPool[key])}</td>
-              <td class="number">{shown(driver?.nonPagedPool[key])}</td>
+              <td class="number">{driver === undefined ? '–' : shown(driver.pagedPool[key])}</td>
+              <td class="number">{driver === undefined ? '–' : shown(driver.nonPagedPool[key])}</td>
             </tr>
           ))}
         </tbody>

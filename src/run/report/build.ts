@@ -212,12 +212,15 @@ export function countersOf(machine: Machine): CountersReport {
   const global = tracked?.global;
   return {
     ...machine.callCounters.counts,
+    trims: 0,
+    faultsInjected: 0,
     ...(global && {
       poolAllocationsAttempted: global.allocationsAttempted,
       poolAllocationsSucceeded: global.allocationsSucceeded,
       poolAllocationsFailed: global.allocationsFailed,
       poolAllocationsWithoutTag: global.allocationsWithoutTag,
     }),
+    poolAllocationsSucceededInSpecialPool: 0,
     poolAllocationsNotTracked: global?.allocationsNotTracked ?? 0,
     drivers: machine.verified.map(({ image }) => {
       const driver = tracked?.countersOf(image.index);

@@ -138,8 +138,14 @@ export interface CountersReport {
   readonly irqlRaises: number;
   readonly spinLocksAcquired: number;
   readonly executionsSynchronized: number;
+  /** As Windows has it without Force IRQL checking. */
+  readonly trims: 0;
+  /** As Windows has it without a low resources simulation. */
+  readonly faultsInjected: 0;
   readonly poolAllocationsAttempted?: number;
   readonly poolAllocationsSucceeded?: number;
+  /** As Windows has it without Special pool. */
+  readonly poolAllocationsSucceededInSpecialPool: 0;
   readonly poolAllocationsFailed?: number;
   readonly poolAllocationsWithoutTag?: number;
   /** As Windows has it: 0 without Pool tracking. */

@@ -28,9 +28,12 @@ const clean: Report = {
     irqlRaises: 2,
     spinLocksAcquired: 5,
     executionsSynchronized: 0,
+    trims: 0,
+    faultsInjected: 0,
     poolAllocationsAttempted: 3,
     poolAllocationsSucceeded: 3,
     poolAllocationsFailed: 0,
+    poolAllocationsSucceededInSpecialPool: 0,
     poolAllocationsWithoutTag: 1,
     poolAllocationsNotTracked: 0,
     drivers: [

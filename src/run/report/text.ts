@@ -280,18 +280,26 @@ function counterSection({ counters }: Report, style: TextStyle): string[] {
     ['IRQL Raises', counters.irqlRaises],
     ['Spinlocks Acquired', counters.spinLocksAcquired],
     ['Executions Synchronized', counters.executionsSynchronized],
+    ['Trims', counters.trims],
+    ['Faults Injected', counters.faultsInjected],
     ['Pool Allocations Attempted', counters.poolAllocationsAttempted],
     ['Pool Allocations Succeeded', counters.poolAllocationsSucceeded],
+    ['Pool Allocations Succeeded in Special Pool', counters.poolAllocationsSucceededInSpecialPool],
     ['Pool Allocations Without Tag', counters.poolAllocationsWithoutTag],
     ['Pool Allocations Failed', counters.poolAllocationsFailed],
     ['Pool Allocations Not Tracked', counters.poolAllocationsNotTracked],
   ];
   return [
     style.strong('Global counters'),
-    ...globals.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(30)}${column(value)}`])),
+    ...globals.flatMap(([name, value]) => (value === undefined ? [] : [counterRow(name, value)])),
     ...notTrackedNote(counters),
     ...counters.drivers.flatMap((driver) => driverCounters(driver, style)),
   ];
+}
+
+/** The name of a counter of special pool is longer than the column. */
+function counterRow(name: string, value: number): string {
+  return `  ${name.padEnd(30)}${String(value).padStart(15 - Math.max(0, name.length - 30))}`;
 }
 
 function notTrackedNote({ poolAllocationsNotTracked }: CountersReport): string[] {
