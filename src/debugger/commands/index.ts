@@ -1,6 +1,7 @@
 /** All commands. A new one is a file here and a line below. */
 import { CommandError, type DebuggerCommand } from '../command.ts';
 import { splitName } from '../command-line.ts';
+import { absence } from './absent.ts';
 import { analyze } from './analyze.ts';
 import { bugcheck } from './bugcheck.ts';
 import { coreCommands } from './core.ts';
@@ -43,11 +44,10 @@ export function findCommand(line: string): {
     .filter((one) => one.hasLetters && name.toLowerCase().startsWith(one.name))
     .sort((a, b) => b.name.length - a.name.length);
   if (lettered === undefined) {
-    throw new CommandError(
-      name.startsWith('!')
-        ? `No export ${name.slice(1)} found`
-        : `Syntax error in '${line}': there is no command ${name}; .help lists them`,
-    );
+    const unknown = name.startsWith('!')
+      ? `No export ${name.slice(1)} found`
+      : `Syntax error in '${line}': there is no command ${name}; .help lists them`;
+    throw new CommandError(absence(name) ?? unknown);
   }
   return { command: lettered, name: lettered.name, rest: line.slice(lettered.name.length).trim() };
 }
