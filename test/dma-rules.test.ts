@@ -65,6 +65,7 @@ const misdeeds: Readonly<Record<string, readonly [Parameters, site: string]>> = 
   'leak-channel': [({ adapter, record }) => [0x08, adapter, 1, record], 'PutAdapter'],
   'leak-map-registers': [({ adapter, record }) => [0x09, adapter, 3, record], 'PutAdapter'],
   'leak-list': [({ adapter, record }) => [0x0a, adapter, 1, record], 'PutAdapter'],
+  'build-over-list': [({ adapter, record }) => [0x0a, adapter, 1, record], 'PutAdapter'],
   'free-common-buffer-twice': [() => [0x03, 1, 0, 0], 'FreeCommonBufferTwice'],
   'free-channel-twice': [() => [0x04, 1, 0, 0], 'FreeChannel'],
   'free-map-registers-twice': [() => [0x05, 3, 0, 0], 'FreeRegisters'],
@@ -134,6 +135,15 @@ const cleanUses = [
   'several-adapters',
   'many-registers',
   'version-3',
+  'packet-loop',
+  'list-put-in-control',
+  'build-in-lookaside',
+  'pages',
+  'chain-of-packets',
+  'flush-each',
+  'seen-by-device',
+  'any-length',
+  'cancel-waiting',
 ];
 
 describe('with DMA checking', () => {
@@ -206,6 +216,7 @@ describe('without DMA checking', () => {
     ['leak-channel', ['map-registers', 'adapter-channel']],
     ['leak-map-registers', ['map-registers']],
     ['leak-list', ['scatter-gather']],
+    ['build-over-list', ['scatter-gather']],
     ['leak-adapter', ['adapter']],
     ['leak-adapter-and-buffer', ['common-buffer', 'adapter']],
   ])('%s is listed, and no bug check', (use, kinds) => {

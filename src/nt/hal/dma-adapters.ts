@@ -210,7 +210,7 @@ export class Dma {
   readonly nextRegisters: StoreMap<number, number>;
   /** By id. */
   readonly transfers: StoreMap<number, MappedTransfer>;
-  /** By address of the SCATTER_GATHER_LIST. */
+  /** By address of the SCATTER_GATHER_LIST; one that a later one was built over, by that of its map registers. */
   readonly lists: StoreMap<number, ScatterGatherList>;
   /** DMA_OPERATIONS by image and version. */
   readonly operations: StoreMap<string, Va>;

@@ -118,6 +118,9 @@ function buildList(nt: Nt, adapter: DmaAdapter, request: ListRequest, file: MapR
     stack,
     activity,
   };
+  // A list that was built over another one, which was not put: nobody can put that any more, and it is outstanding.
+  const lost = nt.dma.lists.get(list);
+  if (lost !== undefined) nt.dma.lists.set(lost.base, lost);
   nt.dma.lists.set(list, record);
   nt.events.emit('scatterGatherListBuilt', { list: record });
   return list;

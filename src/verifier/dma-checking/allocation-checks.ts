@@ -7,15 +7,15 @@ import type { CallChecks, CheckedAdapter } from './call-checks.ts';
 import { dmaViolation } from './dma-violation.ts';
 
 export function addAllocationChecks(nt: Nt, calls: CallChecks): void {
-  calls.on('AllocateAdapterChannel', (checked, call) =>
-    checkRequest(nt, checked, PVOID.read(call, 1), ULONG.read(call, 2)),
-  );
-  calls.on('AllocateAdapterChannelEx', (checked, call) =>
-    checkRequest(nt, checked, PVOID.read(call, 1), ULONG.read(call, 3)),
-  );
+  calls.on('AllocateAdapterChannel', (checked, call) => {
+    checkChannel(nt, checked, PVOID.read(call, 1));
+    checkRegisters(checked, ULONG.read(call, 2));
+  });
+  // Its requests may wait side by side, each with a transfer context of its own, and be cancelled.
+  calls.on('AllocateAdapterChannelEx', (checked, call) => checkRegisters(checked, ULONG.read(call, 3)));
 }
 
-function checkRequest(nt: Nt, { adapter }: CheckedAdapter, device: Va, registers: number): void {
+function checkChannel(nt: Nt, { adapter }: CheckedAdapter, device: Va): void {
   const held = nt.dma.channels.get(adapter.adapter)?.purpose === 'channel' ? 1 : 0;
   const asked = nt.dma.waiting.value.filter(
     (request) => request.kind === 'channel' && request.adapter === adapter.adapter && request.device === device,
@@ -27,6 +27,9 @@ function checkRequest(nt: Nt, { adapter }: CheckedAdapter, device: Va, registers
       'the driver asked for an adapter channel while it had one of the same adapter, or waited for one',
     );
   }
+}
+
+function checkRegisters({ adapter }: CheckedAdapter, registers: number): void {
   if (registers > adapter.mapRegisters) {
     throw dmaViolation(
       0x0c,

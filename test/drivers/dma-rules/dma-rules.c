@@ -71,7 +71,7 @@ BOOLEAN HoldsBytes(const BUFFER *Buffer, UCHAR Seed)
     return TRUE;
 }
 
-static IO_ALLOCATION_ACTION NTAPI Control(PDEVICE_OBJECT DeviceObject, PIRP Irp, PVOID Base, PVOID Context)
+IO_ALLOCATION_ACTION NTAPI ChannelControl(PDEVICE_OBJECT DeviceObject, PIRP Irp, PVOID Base, PVOID Context)
 {
     CHANNEL *channel = Context;
 
@@ -94,7 +94,7 @@ NTSTATUS GetChannel(PDMA_ADAPTER Adapter, ULONG Registers, IO_ALLOCATION_ACTION 
     Channel->Base = NULL;
     Channel->Calls = 0;
     KeRaiseIrql(DISPATCH_LEVEL, &irql);
-    status = Adapter->DmaOperations->AllocateAdapterChannel(Adapter, Device, Registers, Control, Channel);
+    status = Adapter->DmaOperations->AllocateAdapterChannel(Adapter, Device, Registers, ChannelControl, Channel);
     KeLowerIrql(irql);
     if (NT_SUCCESS(status) && Channel->Calls != 1)
         return STATUS_UNSUCCESSFUL;
@@ -198,7 +198,7 @@ static NTSTATUS NTAPI DispatchControl(PDEVICE_OBJECT DeviceObject, PIRP Irp)
     PIO_STACK_LOCATION location = IoGetCurrentIrpStackLocation(Irp);
     const char *name = Irp->AssociatedIrp.SystemBuffer;
     ULONG length = location->Parameters.DeviceIoControl.InputBufferLength;
-    const NAMED *const all[] = {CleanUses, WrongReleases, WrongWrites, WrongCalls};
+    const NAMED *const all[] = {CleanUses, DriverPatterns, WrongReleases, WrongWrites, WrongCalls};
     NTSTATUS status = STATUS_NOT_FOUND;
     ULONG i;
 

@@ -15,6 +15,7 @@ typedef struct _NAMED {
 } NAMED;
 
 extern const NAMED CleanUses[];
+extern const NAMED DriverPatterns[];
 extern const NAMED WrongReleases[];
 extern const NAMED WrongWrites[];
 extern const NAMED WrongCalls[];
@@ -64,6 +65,8 @@ NTSTATUS MakeBuffer(BUFFER *Buffer, ULONG Offset, ULONG Length, UCHAR Seed);
 void FreeBuffer(BUFFER *Buffer);
 BOOLEAN HoldsBytes(const BUFFER *Buffer, UCHAR Seed);
 
+/* An AdapterControl whose context is a CHANNEL. */
+IO_ALLOCATION_ACTION NTAPI ChannelControl(PDEVICE_OBJECT DeviceObject, PIRP Irp, PVOID Base, PVOID Context);
 NTSTATUS GetChannel(PDMA_ADAPTER Adapter, ULONG Registers, IO_ALLOCATION_ACTION Answer, CHANNEL *Channel);
 void FreeChannel(PDMA_ADAPTER Adapter);
 void FreeRegisters(PDMA_ADAPTER Adapter, PVOID Base, ULONG Registers);

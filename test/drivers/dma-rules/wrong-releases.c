@@ -158,7 +158,37 @@ static NTSTATUS PutAdapterTwice(void)
     return Done();
 }
 
+/* A second list is built over the first one, which nobody can put any more. */
+static void NTAPI Ignore(PDEVICE_OBJECT DeviceObject, PIRP Irp, PSCATTER_GATHER_LIST ScatterGather, PVOID Context)
+{
+    (void)DeviceObject;
+    (void)Irp;
+    List.List = ScatterGather;
+    (void)Context;
+}
+
+static NTSTATUS BuildOverList(void)
+{
+    static UCHAR space[sizeof(SCATTER_GATHER_LIST) + 4 * sizeof(SCATTER_GATHER_ELEMENT)];
+    KIRQL irql;
+    ULONG i;
+
+    ADAPTER(TRUE, 0x10000);
+    MakeBuffer(&Buffer, 0x100, 0x1200, 1);
+    for (i = 0; i < 2; i++) {
+        KeRaiseIrql(DISPATCH_LEVEL, &irql);
+        Adapter->DmaOperations->BuildScatterGatherList(Adapter, Device, Buffer.Mdl, Buffer.Va, Buffer.Length, Ignore, NULL, TRUE,
+                                                       space, sizeof space);
+        KeLowerIrql(irql);
+    }
+    PutList(Adapter, &List, TRUE);
+    FreeBuffer(&Buffer);
+    PutAdapter(Adapter);
+    return Done();
+}
+
 const NAMED WrongReleases[] = {
+    {"build-over-list", BuildOverList},
     {"leak-common-buffers", LeakCommonBuffers},
     {"leak-channel", LeakChannel},
     {"leak-map-registers", LeakMapRegisters},
