@@ -29,6 +29,8 @@ export type RunStop =
   | { readonly kind: 'breakpoint'; readonly breakpoint: Breakpoint }
   /** The run's own. */
   | { readonly kind: 'temporary' }
+  /** The commands of a breakpoint went on from it, and have said where to. */
+  | { readonly kind: 'told' }
   | { readonly kind: 'over' };
 
 /** Done in some hundredths of a second: so long a host waits between two looks at its user. */
@@ -45,6 +47,8 @@ export class Execution {
   private inCommands = false;
   private goesOn = false;
   private isMidLine = false;
+  /** How often the machine went on. */
+  private runs = 0;
 
   constructor(session: Session) {
     this.session = session;
@@ -102,12 +106,15 @@ export class Execution {
       if (commands === undefined || this.inCommands) return stop;
       this.inCommands = true;
       this.goesOn = false;
+      const { runs } = this;
       try {
         await this.session.execute(commands);
       } finally {
         this.inCommands = false;
       }
-      if (!this.goesOn || this.session.hasQuit || this.session.target.isOver) return stop;
+      if (!this.goesOn || this.session.hasQuit || this.session.target.isOver) {
+        return this.runs === runs ? stop : { kind: 'told' };
+      }
       if (await this.breathe()) return { kind: 'break-in' };
     }
   }
@@ -130,6 +137,7 @@ export class Execution {
     control.attach();
     control.stopsAtSteps = stopsAtSteps;
     this.isMachineRunning = true;
+    this.runs++;
     try {
       for (;;) {
         control.setBreakpoints([...this.breakpoints.addresses, ...(temporary?.addresses ?? [])]);

@@ -12,6 +12,8 @@ export function reportStop(session: Session, stop: RunStop): void {
     case 'over':
       reportEnd(session);
       return;
+    case 'told':
+      return;
     case 'breakpoint':
       if (stop.breakpoint.commands === undefined) session.print(`Breakpoint ${stop.breakpoint.id} hit`);
       break;

@@ -230,3 +230,37 @@ it(".steps tells the scenario's steps from what the life does between them", asy
     expect(await type(['gs'])).toBe(`0: kd> gs\nBefore the step: ${line.slice(19)}\n`);
   }
 });
+
+it('p and gu stop where an exception leads to that ends the call', async () => {
+  const { session, type, machine } = debug(['test/drivers/seh/seh.sys']);
+  const { state } = machine.nt.cpu;
+  await session.execution.runToEntry();
+  await type(['g', 'p', 'p', 'p']);
+  const callee = machine.nt.currentStack()[0];
+  const caller = Number(state.gpr(4));
+  // The call raises an illegal instruction, which the function around it takes.
+  expect(await type(['u . L1'])).toMatch(/ call {4}seh!\w+/);
+  const answer = await type(['p']);
+  expect(answer).toMatch(/^0: kd> p\nseh!\w+\+0x\w+:\n/);
+  expect(machine.nt.currentStack()[0]).not.toBe(callee);
+  expect(Number(state.gpr(4))).toBe(caller);
+  expect(session.target.isOver).toBe(false);
+
+  const other = debug(['test/drivers/seh/seh.sys']);
+  await other.session.execution.runToEntry();
+  await other.type(['g', 'p', 'p', 'p', 't']);
+  expect(await other.type(['gu'])).toBe(answer.replace('> p', '> gu'));
+});
+
+it('commands of a breakpoint that go on themselves say where to, once', async () => {
+  const steps = ['gs', 'bp leaky_inventory!InventoryRead "p"', 'g'];
+  const { session, type } = debug([inventory], inventorySteps);
+  await session.execution.runToEntry();
+  expect((await type(steps)).match(/InventoryRead\+0x/g)).toHaveLength(1);
+  expect(await type(['bp leaky_inventory!InventoryUnload "gs"', 'g'])).toMatch(
+    /> g\n[^\n]*\*\*\* Fatal|> g\ninventory: /,
+  );
+  const again = debug([inventory], inventorySteps);
+  await again.session.execution.runToEntry();
+  expect(await again.type(['bp leaky_inventory!InventoryRead "gs"', 'g'])).toMatch(/g\nBefore the step: close\n$/);
+});

@@ -1,5 +1,6 @@
 /** `g`, `gu`, `gs`: running on. */
 import { CommandError, type DebuggerCommand } from '../command.ts';
+import { exceptionTargets, mostFrames } from '../exception-targets.ts';
 import type { RunOptions } from '../execution.ts';
 import { evaluateAddress } from '../expression.ts';
 import type { Session } from '../session.ts';
@@ -40,14 +41,23 @@ export const goUp: DebuggerCommand = {
   name: 'gu',
   usage: ['gu'],
   summary: 'runs on to where the current function returns to',
-  details: ['Calls of the function by itself, and other threads, do not stop it.'],
+  details: [
+    'Calls of the function by itself, and other threads, do not stop it. If an exception ends the function it stops in the',
+    '__except block that takes it.',
+  ],
   run: async (session) => {
     requireThread(session);
     const { nt } = session.target;
-    const [, caller] = session.target.isOver ? [] : nt.exceptions.frames(2);
+    const [, ...callers] = session.target.isOver ? [] : nt.exceptions.frames(mostFrames);
+    const [caller] = callers;
     if (!session.target.isOver && caller === undefined) throw new CommandError('The function has no caller');
     const thread = nt.scheduler.currentThread.kthread;
-    await runAndReport(session, caller && { temporary: { addresses: [caller.rip], thread, stack: caller.rsp } });
+    if (caller === undefined) {
+      await runAndReport(session);
+      return;
+    }
+    const addresses = [caller.rip, ...exceptionTargets(session, callers, false)];
+    await runAndReport(session, { temporary: { addresses, thread, stack: caller.rsp } });
   },
 };
 

@@ -2,6 +2,7 @@
 import { type Va, vaAdd } from '../../base/va.ts';
 import { Gpr } from '../../engine/cpu/state.ts';
 import { CommandError, type DebuggerCommand } from '../command.ts';
+import { exceptionTargets, mostFrames } from '../exception-targets.ts';
 import type { RunStop, TemporaryStop } from '../execution.ts';
 import { evaluate } from '../expression.ts';
 import { behind, instructionAt } from '../instructions.ts';
@@ -19,7 +20,11 @@ export const stepOver: DebuggerCommand = {
   name: 'p',
   usage: ['p [Count]'],
   summary: 'runs one instruction, with all of what it calls',
-  details: ['At the beginning of a routine of the kernel it runs the whole routine.', ...elsewhere],
+  details: [
+    'At the beginning of a routine of the kernel it runs the whole routine. A call that an exception ends leads to the',
+    '__except block that takes it.',
+    ...elsewhere,
+  ],
   completes: ['text'],
   repeat: 'continues',
   run: (session, text) => steps(session, text, over),
@@ -61,11 +66,13 @@ async function steps(session: Session, text: string, step: Step): Promise<void> 
 }
 
 async function over(session: Session): Promise<RunStop> {
-  const { cpu, entries, memory, scheduler } = session.target.nt;
+  const { cpu, entries, exceptions, memory, scheduler } = session.target.nt;
   const thread = scheduler.currentThread.kthread;
   const stack = cpu.state.gprVa(Gpr.Rsp);
-  const until = (address: Va, at: Va): Promise<RunStop> =>
-    session.execution.run({ temporary: { addresses: [address], thread, stack: at } });
+  const until = (address: Va, at: Va): Promise<RunStop> => {
+    const caught = exceptionTargets(session, exceptions.frames(mostFrames), true);
+    return session.execution.run({ temporary: { addresses: [address, ...caught], thread, stack: at } });
+  };
   const entry = entries.at(cpu.state.rip);
   if (entry !== undefined && entry.kind !== 'resume') return until(memory.readVa(stack), vaAdd(stack, 8));
   const code = instructionAt(session, cpu.state.rip);
