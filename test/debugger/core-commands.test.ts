@@ -270,3 +270,25 @@ it('a routine of the kernel has no inside to stop in', async () => {
   expect(await type(['bp nt'])).toContain('No code at');
   expect(await type(['bl'])).toBe('0: kd> bl\n');
 });
+
+it('lines of one element cannot be made wider, and the others can', async () => {
+  const { type } = inDispatch();
+  for (const name of ['dps', 'dqs', 'dyd']) {
+    expect(await type([`${name} /c4 @rip L4`])).toContain(`${name} shows one element in a line`);
+    expect(await type([`.help ${name}`])).not.toContain('/c');
+  }
+  expect((await type(['dq /c4 @rip L4'])).split('\n')[1]).toMatch(/^\S+ ( \w{8}`\w{8}){4}$/);
+  expect(await type(['.help da'])).not.toContain('/c');
+});
+
+it('a display that has no end can be stopped', async () => {
+  const { session, type } = inDispatch();
+  let breaths = 0;
+  session.host.breathe = (): Promise<void> => {
+    if (++breaths === 2) session.breakIn();
+    return Promise.resolve();
+  };
+  const lines = (await type(['dps @rsp L?100000'])).split('\n');
+  expect(lines.slice(-2)).toEqual(['...terminating', '']);
+  expect(lines.length).toBeLessThan(3000);
+});

@@ -1,7 +1,7 @@
 /** `d` and its family: memory as bytes, numbers, text, and pointers with their symbols. */
 import { type Va, vaAdd, vaFromU64 } from '../../base/va.ts';
 import { builtinAddress, symbolAt } from '../addresses.ts';
-import type { DebuggerCommand } from '../command.ts';
+import { CommandError, type DebuggerCommand, terminating } from '../command.ts';
 import { readMemory } from '../memory.ts';
 import { parseRange } from '../ranges.ts';
 import type { Session } from '../session.ts';
@@ -128,27 +128,36 @@ const formats: readonly Format[] = [
   },
 ];
 
+/** Lines between two looks at the host. */
+const linesPerSlice = 1024;
+
 /** Characters of text in a line, and how many are shown where no zero ends them. */
 const textColumns = 48;
 const textLimit = 0x180;
 
 const rangeDetails = [
   'Range is an address, `address L8` (a number of elements), or `start end`. Without one the display goes on',
-  'where the last one ended. /cN sets the elements of a line. What cannot be read is shown as ?.',
+  'where the last one ended. What cannot be read is shown as ?.',
   'A range has at most 1 MB, or 16 MB as `address L?100000`.',
 ];
+
+/** Lines of one element have a form that is no other's. */
+const hasWidth = ({ columns }: Format): boolean => columns > 1;
 
 const numberCommands = formats.map(
   (format): DebuggerCommand => ({
     name: format.name,
-    usage: [`${format.name} [/cWidth] [Range]`],
+    usage: [`${format.name}${hasWidth(format) ? ' [/cWidth]' : ''} [Range]`],
     summary: format.summary,
-    details: [...rangeDetails, `Shows ${format.count} elements unless told.`],
+    details: [
+      ...rangeDetails,
+      `Shows ${format.count} elements unless told${hasWidth(format) ? '; /cWidth of them in a line' : ', one in a line'}.`,
+    ],
     completes: ['address'],
     repeat: 'continues',
     run: (session, text) => {
       session.displayFormat = format.name;
-      showNumbers(session, format, text);
+      return showNumbers(session, format, text);
     },
   }),
 );
@@ -190,12 +199,17 @@ function rangeOf(
   return typed ?? { start: session.displayNext ?? session.target.nt.cpu.state.rip, count: undefined };
 }
 
-function showNumbers(session: Session, format: Format, text: string): void {
+async function showNumbers(session: Session, format: Format, text: string): Promise<void> {
   const [, width, rest = text] = /^\/c([0-9a-f]+)\s*(.*)$/i.exec(text) ?? [];
+  if (width !== undefined && !hasWidth(format)) {
+    throw new CommandError(`${format.name} shows one element in a line: it has no /c`);
+  }
   const columns = width === undefined ? format.columns : Math.max(1, Math.min(0x100, Number.parseInt(width, 16)));
   const { elementBytes } = format;
   const { start, count = format.count } = rangeOf(session, rest, elementBytes);
+  let lines = 0;
   for (let at = 0; at < count; at += columns) {
+    if (++lines % linesPerSlice === 0 && !(await session.breathe())) throw new CommandError(terminating);
     const va = vaAdd(start, at * elementBytes);
     const bytes = readMemory(session.target.nt, va, Math.min(columns, count - at) * elementBytes);
     session.print(`${builtinAddress(va)}  ${format.line(session, bytes)}`);
