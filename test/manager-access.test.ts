@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { repository } from './end-to-end.ts';
 import {
@@ -83,6 +83,36 @@ describe.skipIf(executablePath === undefined)('Driver Verifier Manager', () => {
     await page.context().close();
   });
 
+  it('keeps the focus while the machine runs and lists change', async () => {
+    const { page, troubles } = await openTab(browser, host.url);
+    const focused = (): Promise<string> => page.evaluate(() => document.activeElement?.textContent ?? '');
+    await drop(
+      page,
+      ['leaky-filter.sys', 'function.sys'].map((name) => ({ name, bytes: bytesOf(`test/drivers/several/${name}`) })),
+    );
+    await page.getByRole('button', { name: 'Up function.sys' }).press('Enter');
+    expect(await page.getByRole('rowheader').allTextContents()).toEqual(['function.sys', 'leaky-filter.sys']);
+    await expect.poll(focused).toBe('Up function.sys');
+    const next = page.getByRole('button', { name: 'Next kernel call' });
+    await next.focus();
+    for (let call = 0; call < 3; call++) {
+      await page.keyboard.press('Enter');
+      await situation(page, 'Paused');
+      await expect.poll(() => next.getAttribute('aria-disabled')).toBe('false');
+      expect(await focused()).toBe('Next kernel call');
+    }
+    await showPage(page, 'Select drivers');
+    await page.getByRole('button', { name: 'Remove function.sys' }).press('Enter');
+    expect(await focused()).toBe('Remove leaky-filter.sys');
+    await page.keyboard.press('Enter');
+    expect(await focused()).toBe('Add drivers…');
+    await drop(page, [{ name: 'notes.txt', bytes: new Uint8Array(3) }]);
+    await page.getByRole('button', { name: 'Close' }).press('Enter');
+    expect(await focused()).toBe('Select drivers');
+    expect(troubles).toEqual([]);
+    await page.context().close();
+  });
+
   it('shows what a hostile driver says, and does nothing of it', async () => {
     const hostile = bytesOf('drivers/leaky-inventory/leaky-inventory.sys');
     put(hostile, 'inventory: %u parts, %u retired', '<img src=x onerror=alert(1)>\x1b\x9bm');
@@ -112,23 +142,32 @@ describe.skipIf(executablePath === undefined)('Driver Verifier Manager', () => {
   for (const colorScheme of ['light', 'dark'] as const) {
     it(`is accessible on every page, ${colorScheme}`, async () => {
       // Without the page's policy: axe is a script from outside.
-      const { page } = await openTab(browser, `${host.url}?sample=leaky-inventory`, { colorScheme, bypassCSP: true });
-      await verdictOf(page);
+      const { page } = await openTab(browser, host.url, { colorScheme, bypassCSP: true });
+      await page.getByRole('button', { name: 'leaky-inventory' }).waitFor();
       await page.evaluate(axe);
-      for (const name of pageNames) {
-        await showPage(page, name);
-        if (name === 'Allocations') await page.locator('.grid .rows [role=row]').first().click();
-        if (name === 'Kernel debugger') await debuggerSays(page, '!verifier 3');
-        const found = await page.evaluate(async () => {
-          const { violations } = await (globalThis as unknown as { axe: AxeCore }).axe.run();
-          return violations.map(
-            ({ id, impact, nodes }) => `${impact}: ${id}: ${nodes.map(({ html }) => html).join(' ')}`,
-          );
-        });
-        expect({ name, found }).toEqual({ name, found: [] });
-      }
+      await expectAccessible(page, false);
+      await showPage(page, 'Select drivers');
+      await page.getByRole('button', { name: 'leaky-inventory' }).click();
+      await page.getByRole('button', { name: 'Run', exact: true }).click();
+      await verdictOf(page);
+      await expectAccessible(page, true);
       await page.context().close();
     });
+  }
+
+  async function expectAccessible(page: Page, hasRun: boolean): Promise<void> {
+    for (const name of pageNames) {
+      await showPage(page, name);
+      if (name === 'Allocations' && hasRun) await page.locator('.grid .rows [role=row]').first().click();
+      if (name === 'Kernel debugger' && hasRun) await debuggerSays(page, '!verifier 3');
+      const found = await page.evaluate(async () => {
+        const { violations } = await (globalThis as unknown as { axe: AxeCore }).axe.run();
+        return violations.map(
+          ({ id, impact, nodes }) => `${impact}: ${id}: ${nodes.map(({ html }) => html).join(' ')}`,
+        );
+      });
+      expect({ name, found }).toEqual({ name, found: [] });
+    }
   }
 
   it('fits a narrow window', async () => {

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import type { Report } from '../src/run/report/report.ts';
 import { repository } from './end-to-end.ts';
 
 export const executablePath =
@@ -78,6 +79,11 @@ export async function openTab(browser: Browser, url: string, options: BrowserCon
     troubles.push(`dialog: ${dialog.message()}`);
     void dialog.dismiss();
   });
+  page.on('request', (request) => {
+    const { protocol, origin } = new URL(request.url());
+    if (!['blob:', 'data:'].includes(protocol) && origin !== new URL(url).origin)
+      troubles.push(`asked ${request.url()}`);
+  });
   await page.goto(url);
   return { page, troubles };
 }
@@ -126,6 +132,23 @@ export async function debuggerSays(page: Page, line: string): Promise<string> {
   await page.locator('#command').press('Enter');
   await page.locator('label[for=command]', { hasText: 'kd>' }).waitFor({ timeout: 30_000 });
   return ((await log.textContent()) ?? '').slice(before);
+}
+
+/** The report that the page saves. */
+export async function savedReport(page: Page): Promise<Report> {
+  await showPage(page, 'Result');
+  const saved = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Save the report (JSON)' }).click();
+  return JSON.parse(readFileSync(await (await saved).path(), 'utf8'));
+}
+
+/** What `!verifier 3` lists of pool, in bytes by tag. */
+export function listedPool(text: string): ReadonlyMap<string, readonly number[]> {
+  const found = new Map<string, number[]>();
+  for (const [, bytes, tag = ''] of text.matchAll(/^\s+0x[0-9a-f]{16}\s+0x([0-9a-f]{8})\s+(\S{4})\s/gim)) {
+    found.set(tag, [...(found.get(tag) ?? []), Number.parseInt(bytes ?? '', 16)]);
+  }
+  return found;
 }
 
 /** Waits until the page says that of the machine: `Ready`, `Running`, `Paused`. */

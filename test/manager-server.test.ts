@@ -68,7 +68,13 @@ describe('the server of the page', () => {
     expect(status).toBe(200);
     expect(headers['content-type']).toBe('text/html; charset=utf-8');
     expect(body).toContain('<meta name="poolproof-drivers" content="offered/drivers.json">');
-    expect(headers['content-security-policy']).toMatch(/^default-src 'none';.*frame-ancestors 'none'$/);
+    // As strict as on a static host, which sends no header.
+    const [, own] = /Content-Security-Policy" content="([^"]+)"/.exec(
+      readFileSync(join(repository, 'web/index.html'), 'utf8'),
+    ) as RegExpExecArray;
+    expect(headers['content-security-policy']).toBe(`${own}; frame-ancestors 'none'`);
+    expect(own).toMatch(/^default-src 'none';/);
+    expect(own).not.toMatch(/'unsafe-|https?:|\*/);
     expect(headers).toMatchObject({
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
@@ -110,11 +116,16 @@ describe('the server of the page', () => {
       { host: 'evil.example' },
       { host: `evil.example:${server.port}` },
       { host: '127.0.0.1' },
+      { host: 'localhost' },
+      { host: `[::1]:${server.port}` },
+      { host: `127.0.0.1.:${server.port}` },
+      { host: `0.0.0.0:${server.port}` },
       { host: `127.0.0.1:${server.port + 1}` },
       { host: own, origin: 'http://evil.example' },
       { host: own, origin: 'null' },
       { host: own, origin: `http://127.0.0.1:${server.port + 1}` },
       { host: own, origin: `https://${own}` },
+      { host: own, origin: '' },
       { host: own, 'sec-fetch-site': 'cross-site' },
       { host: own, 'sec-fetch-site': 'same-site' },
     ]) {
@@ -136,6 +147,12 @@ describe('the server of the page', () => {
       '..%2fsecret.txt',
       'drivers/../../secret.txt',
       '..\\secret.txt',
+      '..%5csecret.txt',
+      '%2e%2e%2fsecret.txt',
+      'index.html%00.txt',
+      '__proto__',
+      'constructor',
+      'offered/__proto__/0',
     ];
     for (const path of [...paths, 'drivers', 'drivers/', 'nothing', '%00', '//etc/passwd']) {
       const { status, body } = await ask(server.port, `/${token}/${path}`);

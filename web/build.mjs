@@ -1,5 +1,5 @@
 // Builds the page: one folder of static files that any web server can serve, samples included.
-import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -45,6 +45,7 @@ export async function buildPage({ out, common, decoderFrom, decoderWasm }) {
 async function copySamples(out) {
   const { samples } = await import('../drivers/samples.mjs');
   const about = await descriptions();
+  const { drivers: expected } = JSON.parse(readFileSync(join(drivers, 'expected.json'), 'utf8'));
   return samples
     .filter(({ name }) => existsSync(join(drivers, name, `${name}.sys`)))
     .map(({ name, runs, shared = [] }) => {
@@ -62,10 +63,22 @@ async function copySamples(out) {
         name,
         about: about.get(name) ?? '',
         files: files.map((file) => `drivers/${file}`),
+        ...shownBy(expected.find((driver) => driver.name === name)?.runs ?? [], deviceModel),
         runs: runs.map((run) => ({ name: run.name, steps: run.steps.map(({ step }) => step) })),
         ...(deviceModel === undefined ? {} : { deviceModel }),
       };
     });
+}
+
+/** What its runs find: the list that it stands in, and the run to begin with if a tour finds nothing. */
+function shownBy(runs, deviceModel) {
+  const faulty = runs.filter(({ verdict }) => verdict === 'violation');
+  const isTourEnough = faulty.length === 0 || faulty.some(({ steps }) => steps.length === 0);
+  const group = faulty.length === 0 ? 'clean' : 'leaky';
+  return {
+    group: deviceModel === undefined ? group : 'dma',
+    ...(isTourEnough ? {} : { described: faulty[0].name }),
+  };
 }
 
 const filesIn = (folder) => readdirSync(join(drivers, folder));

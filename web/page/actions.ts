@@ -3,7 +3,7 @@ import { batch } from '@preact/signals';
 import type { Answer, StepSize } from '../worker/messages.ts';
 import { Connection } from './connection.ts';
 import { fetchFile, type GivenFile, takeFiles } from './files.ts';
-import type { OfferedDriver, PageName, Sample } from './state.ts';
+import type { ListedDriver, OfferedDriver, PageName, Sample } from './state.ts';
 import * as state from './state.ts';
 
 const connection = new Connection(hear);
@@ -13,6 +13,10 @@ const patienceMs = 5000;
 const mostPrinted = 400_000;
 /** Whether the user turned to a page since the machine was made: then no other one comes to the front by itself. */
 let hasTurned = false;
+/** Gives the machine up that does not pause. */
+let patience: ReturnType<typeof setTimeout> | undefined;
+/** Counts what was asked for to be opened: what comes late is passed over. */
+let opening = 0;
 /** Where the user was before the last page that came by itself. */
 let pageBefore: PageName = 'drivers';
 
@@ -33,27 +37,56 @@ function bringUp(page: PageName): void {
 
 export async function addFiles(files: readonly GivenFile[], isFresh = false): Promise<void> {
   await guarded(async () => {
-    const passedOver = await takeFiles(files, isFresh);
+    const { taken, passedOver } = await takeFiles(files, isFresh);
     batch(() => {
-      discardMachine();
-      if (state.drivers.value.every(({ name }) => !belongsTo(state.sample.value, name))) state.sample.value = undefined;
+      if (taken > 0) forgetAfterChange();
       state.problem.value = passedOver.length === 0 ? undefined : { message: passedOver.join('; '), isOurs: false };
     });
   });
+}
+
+/** Changes the list of drivers. */
+export function changeDrivers(how: (list: readonly ListedDriver[]) => readonly ListedDriver[]): void {
+  batch(() => {
+    state.drivers.value = how(state.drivers.value);
+    forgetAfterChange();
+  });
+}
+
+/** The machine is another one now; and a sample's steps and device are not for the drivers of the user. */
+function forgetAfterChange(): void {
+  discardMachine();
+  const { value: sample } = state.sample;
+  if (sample === undefined || state.drivers.value.some(({ name }) => belongsTo(sample, name))) return;
+  if (state.stepText.value === describedSteps(sample)) {
+    state.isTour.value = true;
+    state.stepText.value = '';
+  }
+  if (state.deviceModel.value === sample.deviceModel) state.deviceModel.value = undefined;
+  state.sample.value = undefined;
+}
+
+/** What shows what the sample's description says: steps, or undefined for the tour. */
+function describedSteps({ described, runs }: Sample): string | undefined {
+  const steps = runs.find(({ name }) => name === described)?.steps;
+  return steps === undefined ? undefined : `${steps.join('\n')}\n`;
 }
 
 const belongsTo = (sample: Sample | undefined, name: string): boolean =>
   sample?.files.some((file) => file.endsWith(`/${name}`)) === true;
 
 export async function openSample(sample: Sample): Promise<void> {
+  const number = ++opening;
   await guarded(async () => {
     const files = await Promise.all(sample.files.map((path) => fetchFile(path, path)));
+    if (number !== opening) return;
     await takeFiles(files, true);
+    const steps = describedSteps(sample);
     batch(() => {
       discardMachine();
       state.sample.value = sample;
-      state.isTour.value = true;
-      state.stepText.value = '';
+      state.isTour.value = steps === undefined;
+      state.stepText.value = steps ?? '';
       state.deviceModel.value = sample.deviceModel;
       state.problem.value = undefined;
     });
@@ -139,7 +172,8 @@ export function start(): void {
 export function pause(): void {
   const { value: run } = state.run;
   connection.send({ kind: 'pause' });
-  setTimeout(() => {
+  clearTimeout(patience);
+  patience = setTimeout(() => {
     if (state.run.value !== run || state.activity.value !== 'running') return;
     discardMachine();
     state.problem.value = { message: 'the machine did not pause and was given up', isOurs: true };
@@ -201,6 +235,7 @@ function take(answer: Exclude<Answer, { kind: 'ready' }>): void {
   switch (answer.kind) {
     case 'state':
       state.activity.value = answer.activity;
+      if (!state.isRunning.value) clearTimeout(patience);
       state.state.value = answer.state;
       state.allocationTotal.value = answer.state.allocations;
       return;

@@ -94,6 +94,7 @@ function Problem(): JSX.Element {
           <button
             type="button"
             onClick={() => {
+              document.getElementById(`tab-${state.page.value}`)?.focus();
               state.problem.value = undefined;
             }}
           >

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { printable } from '../../src/base/printable.ts';
+import { ActionButton } from './action-button.tsx';
 import { askCompletions, pause, typeCommand } from './actions.ts';
 import * as state from './state.ts';
 
@@ -73,7 +74,7 @@ function CommandLine(): JSX.Element {
   };
   return (
     <form class="command-line" onSubmit={enter}>
-      <label for="command">{isBusy ? '*BUSY*' : state.prompt.value}</label>
+      <label for="command">{isBusy || state.isRunning.value ? '*BUSY*' : state.prompt.value}</label>
       <input
         id="command"
         ref={input}
@@ -83,15 +84,23 @@ function CommandLine(): JSX.Element {
         aria-describedby="command-keys"
         onKeyDown={press}
       />
-      <button type="submit" disabled={!canType || isBusy}>
+      <button type="submit" aria-disabled={!canType || isBusy}>
         Enter
       </button>
-      <button type="button" onClick={pause} disabled={!state.isRunning.value}>
+      <ActionButton act={pause} isPossible={state.isRunning.value}>
         Break
-      </button>
+      </ActionButton>
       <small id="command-keys">Up and Down: earlier lines. Tab: complete the word.</small>
+      <small role="status">{obstacle()}</small>
     </form>
   );
+}
+
+/** Why no command is taken now. */
+function obstacle(): string {
+  if (state.drivers.value.length === 0) return 'There is no machine without a driver: select one first.';
+  if (state.isRunning.value) return 'The machine runs. Break stops it; then commands are taken.';
+  return '';
 }
 
 /** One candidate is typed; of several what they have in common, and they are listed. */

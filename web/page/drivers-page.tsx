@@ -3,7 +3,8 @@ import { signal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useRef } from 'preact/hooks';
 import { printable } from '../../src/base/printable.ts';
-import { addFiles, discardMachine, openOffered, openSample } from './actions.ts';
+import { ActionButton } from './action-button.tsx';
+import { addFiles, changeDrivers, openOffered, openSample, stepLines } from './actions.ts';
 import { givenFile } from './files.ts';
 import type { ListedDriver, Sample } from './state.ts';
 import * as state from './state.ts';
@@ -48,7 +49,14 @@ function DropZone(): JSX.Element {
 
 function DriverList(): JSX.Element {
   const drivers = state.drivers.value;
-  if (drivers.length === 0) return <p class="empty">No driver is in the list.</p>;
+  if (drivers.length === 0) {
+    return (
+      <>
+        <p class="empty">No driver is in the list.</p>
+        {hasOtherFiles() && <OtherFiles />}
+      </>
+    );
+  }
   return (
     <>
       <table>
@@ -74,11 +82,27 @@ function DriverList(): JSX.Element {
           ))}
         </tbody>
       </table>
-      <p class="note">
-        {counted(state.symbolFiles.value.length, 'symbol file')}, {counted(state.sources.value.length, 'source file')}
-      </p>
+      <OtherFiles />
+      <p class="note">Scenario: {scenario()} (Settings)</p>
     </>
   );
+}
+
+const hasOtherFiles = (): boolean => state.symbolFiles.value.length + state.sources.value.length > 0;
+
+function OtherFiles(): JSX.Element {
+  return (
+    <p class="note">
+      {counted(state.symbolFiles.value.length, 'symbol file')}, {counted(state.sources.value.length, 'source file')}
+    </p>
+  );
+}
+
+function scenario(): string {
+  if (state.isTour.value) return 'tour';
+  const steps = stepLines();
+  const run = state.sample.value?.runs.find((one) => one.steps.join('\n') === steps.join('\n'));
+  return counted(steps.length, 'step') + (run === undefined ? '' : `, the sample's “${run.name}”`);
 }
 
 function DriverRow({ driver, at }: { readonly driver: ListedDriver; readonly at: number }): JSX.Element {
@@ -91,17 +115,19 @@ function DriverRow({ driver, at }: { readonly driver: ListedDriver; readonly at:
           aria-label={`Verify ${name}`}
           checked={driver.isVerified}
           onChange={({ currentTarget }) =>
-            change((list) => list.map((one) => (one === driver ? { ...one, isVerified: currentTarget.checked } : one)))
+            changeDrivers((list) =>
+              list.map((one) => (one === driver ? { ...one, isVerified: currentTarget.checked } : one)),
+            )
           }
         />
       </td>
       <th scope="row">{name}</th>
       <td class="number">{driver.bytes.length.toLocaleString('en')}</td>
       <td class="actions">
-        <button type="button" disabled={at === 0} onClick={() => change((list) => movedUp(list, at))}>
+        <ActionButton isPossible={at > 0} act={({ currentTarget }) => moveUp(at, currentTarget as HTMLElement)}>
           Up<span class="unseen"> {name}</span>
-        </button>
-        <button type="button" onClick={() => change((list) => list.filter((one) => one !== driver))}>
+        </ActionButton>
+        <button type="button" class="remove" onClick={({ currentTarget }) => remove(driver, currentTarget)}>
           Remove<span class="unseen"> {name}</span>
         </button>
       </td>
@@ -109,9 +135,18 @@ function DriverRow({ driver, at }: { readonly driver: ListedDriver; readonly at:
   );
 }
 
-function change(how: (list: readonly ListedDriver[]) => readonly ListedDriver[]): void {
-  state.drivers.value = how(state.drivers.value);
-  discardMachine();
+/** The row takes its button along, with the focus. */
+function moveUp(at: number, button: HTMLElement): void {
+  changeDrivers((list) => movedUp(list, at));
+  setTimeout(() => button.focus());
+}
+
+/** The focus goes to the next row, or to where drivers are added. */
+function remove(driver: ListedDriver, button: HTMLElement): void {
+  const row = button.closest('tr');
+  const next = row?.nextElementSibling ?? row?.previousElementSibling;
+  (next?.querySelector<HTMLElement>('.remove') ?? document.querySelector<HTMLElement>('.drop-zone button'))?.focus();
+  changeDrivers((list) => list.filter((one) => one !== driver));
 }
 
 function movedUp(list: readonly ListedDriver[], at: number): readonly ListedDriver[] {
@@ -145,8 +180,6 @@ function Samples(): JSX.Element | null {
   const { value: samples } = state.samples;
   if (samples.length === 0) return null;
   const found = samples.filter(({ name, about }) => `${name} ${about}`.toLowerCase().includes(wanted));
-  // What has something to show comes first.
-  const shown = [...found.filter(isLeaky), ...found.filter((sample) => !isLeaky(sample))];
   return (
     <section aria-labelledby="samples">
       <h3 id="samples">Samples</h3>
@@ -160,8 +193,28 @@ function Samples(): JSX.Element | null {
           }}
         />
       </label>
-      <ul class="choices samples">
-        {shown.map((sample) => (
+      {sampleGroups.map(([group, title]) => (
+        <SampleGroup key={group} title={title} samples={found.filter((sample) => sample.group === group)} />
+      ))}
+      {found.length === 0 && <p class="empty">No sample has that in its name or description.</p>}
+    </section>
+  );
+}
+
+const sampleGroups: readonly (readonly [Sample['group'], string])[] = [
+  ['leaky', 'Drivers that leak'],
+  ['dma', 'Drivers with DMA'],
+  ['clean', 'Drivers without a fault'],
+];
+
+function SampleGroup(props: { readonly title: string; readonly samples: readonly Sample[] }): JSX.Element | null {
+  const { title, samples } = props;
+  if (samples.length === 0) return null;
+  return (
+    <>
+      <h4>{title}</h4>
+      <ul class="choices samples" aria-label={title}>
+        {samples.map((sample) => (
           <li key={sample.name}>
             <button
               type="button"
@@ -170,16 +223,16 @@ function Samples(): JSX.Element | null {
             >
               {sample.name}
             </button>{' '}
-            <span>{sample.about}</span>
+            <span>
+              {sample.about}
+              {sample.described !== undefined && <small> (steps “{sample.described}”)</small>}
+            </span>
           </li>
         ))}
       </ul>
-      {shown.length === 0 && <p class="empty">No sample has that in its name or description.</p>}
-    </section>
+    </>
   );
 }
-
-const isLeaky = ({ name }: Sample): boolean => name.startsWith('leaky-');
 
 export function counted(count: number, noun: string): string {
   return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;

@@ -15,8 +15,15 @@ export interface GivenFile {
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** Sorts files into drivers, symbols and sources. `isFresh`: in the place of what was there. Returns what is passed over. */
-export async function takeFiles(files: readonly GivenFile[], isFresh: boolean): Promise<readonly string[]> {
+export interface TakenFiles {
+  /** How many are in the lists now. */
+  readonly taken: number;
+  /** What is not, and why. */
+  readonly passedOver: readonly string[];
+}
+
+/** Sorts files into drivers, symbols and sources. `isFresh`: in the place of what was there. */
+export async function takeFiles(files: readonly GivenFile[], isFresh: boolean): Promise<TakenFiles> {
   const found = { drivers: [] as NamedBytes[], symbols: [] as NamedBytes[], sources: [] as SourceInput[] };
   const passedOver: string[] = [];
   for (const file of files) {
@@ -27,6 +34,8 @@ export async function takeFiles(files: readonly GivenFile[], isFresh: boolean): 
       passedOver.push(`${name}: ${file.sizeBytes} bytes, expected at most ${most[kind]}`);
     else if (kind === 'source') {
       found.sources.push({ path: file.path, text: new TextDecoder().decode(await file.bytes()) });
+    } else if (kind === 'driver' && isAmong(name, found.drivers)) {
+      passedOver.push(`${file.path}: another driver of this name is given too`);
     } else (kind === 'driver' ? found.drivers : found.symbols).push({ name, bytes: await file.bytes() });
   }
   batch(() => {
@@ -42,7 +51,7 @@ export async function takeFiles(files: readonly GivenFile[], isFresh: boolean): 
       ...found.sources,
     ];
   });
-  return passedOver;
+  return { taken: found.drivers.length + found.symbols.length + found.sources.length, passedOver };
 }
 
 function kindOf(name: string): keyof typeof most | undefined {

@@ -9,9 +9,13 @@ import { milliseconds } from './run-bar.tsx';
 import * as state from './state.ts';
 
 const heightPx = 240;
-/** Marks whose names would stand closer together go without. */
-const nameEveryPx = 90;
-const markEveryPx = 3;
+/** Of the names of steps: the height above the lines that is theirs, and room at both sides. */
+const nameHeightPx = 15;
+const namePaddingPx = 4;
+const tickPx = 6;
+const tickEveryPx = 3;
+/** Below this the axes have no titles: the legend says the same. */
+const wideEnoughPx = 560;
 
 /** A driver may wait for a year: what happened before and after would be two lines. */
 const longMs = 600_000;
@@ -97,29 +101,50 @@ function optionsFor(element: HTMLElement): uPlot.Options {
     width: 2,
     paths: uPlot.paths.stepped?.({ align: 1 }) as uPlot.Series.PathBuilder,
     points: { show: false },
-    value: (_, value) => (value === null ? '' : value.toLocaleString('en')),
+    value: (chart, value, index) => lastOr(chart, value, index)?.toLocaleString('en') ?? '–',
   });
+  const title = (label: string): { label?: string } => (widthOf(element) < wideEnoughPx ? {} : { label });
   return {
     width: widthOf(element),
     height: heightPx,
     scales: { x: { time: false }, bytes: { range: fromZero }, count: { range: withRoom } },
     series: [
-      { label: 'Virtual time', value: (_, value) => (value === null ? '' : milliseconds(value)) },
+      {
+        label: 'Virtual time',
+        value: (chart, value, index) => {
+          const time = lastOr(chart, value, index);
+          return time === undefined ? '–' : milliseconds(time);
+        },
+      },
       line('Paged pool, bytes', '--paged', 'bytes'),
       line('Nonpaged pool, bytes', '--nonpaged', 'bytes'),
       line('Allocations', '--allocations', 'count'),
     ],
     axes: [
       { ...axis, space: 90, values: (_, splits) => splits.map(milliseconds) },
-      { ...axis, scale: 'bytes', size: 70, label: 'bytes', stroke: colour('--text') },
-      { ...axis, scale: 'count', side: 1, size: 60, grid: { show: false }, label: 'allocations', incrs: wholeNumbers },
+      { ...axis, scale: 'bytes', size: 70, ...title('bytes') },
+      {
+        ...axis,
+        scale: 'count',
+        side: 1,
+        size: 60,
+        grid: { show: false },
+        ...title('allocations'),
+        incrs: wholeNumbers,
+      },
     ],
     hooks: { draw: [drawMarks] },
   };
 }
 
+/** What is pointed at; else what was last. */
+function lastOr(chart: uPlot, value: number | null | undefined, series: number): number | undefined {
+  return value ?? chart.data[series]?.at(-1) ?? undefined;
+}
+
+/** With room for names above. */
 function fromZero(_: uPlot, _low: number, high: number | null): [number, number] {
-  return [0, Math.max(1, (high ?? 0) * 1.05)];
+  return [0, Math.max(1, (high ?? 0) * 1.12)];
 }
 
 /** Another height than that of the bytes: blocks of one size would have one line. */
@@ -129,35 +154,48 @@ function withRoom(chart: uPlot, low: number, high: number | null): [number, numb
 
 const wholeNumbers = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 
-/** A line where each step began; the names of those that have room. */
+/** A line with a name where a step began; a tick at the bottom for those whose names have no room. */
 function drawMarks(chart: uPlot): void {
   const series: Series | undefined = state.series.peek();
   if (series === undefined) return;
   const { ctx, bbox } = chart;
   const ratio = devicePixelRatio;
-  let lineAt = Number.NEGATIVE_INFINITY;
-  let nameAt = Number.NEGATIVE_INFINITY;
+  const [surface, text, mark] = ['--surface', '--text', '--mark'].map((name) => colour(name)()) as [
+    string,
+    string,
+    string,
+  ];
+  const end = bbox.left + bbox.width;
+  const bottom = bbox.top + bbox.height;
+  let tickAt = Number.NEGATIVE_INFINITY;
+  let freeFrom = Number.NEGATIVE_INFINITY;
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  ctx.strokeStyle = colour('--mark')();
-  ctx.fillStyle = colour('--text')();
+  ctx.strokeStyle = mark;
   ctx.font = `${11 * ratio}px sans-serif`;
-  ctx.setLineDash([2 * ratio, 3 * ratio]);
   for (const { timeMs, busyMs, name } of series.marks) {
     const x = chart.valToPos(isBusyOnly.peek() ? busyMs : timeMs, 'x', true);
-    if (x - lineAt < markEveryPx * ratio) continue;
-    lineAt = x;
+    const label = shortened(printable(name));
+    const width = ctx.measureText(label).width + 2 * namePaddingPx * ratio;
+    const isNamed = x >= freeFrom && x + width <= end;
+    if (!isNamed && x - tickAt < tickEveryPx * ratio) continue;
+    tickAt = x;
+    ctx.setLineDash(isNamed ? [2 * ratio, 3 * ratio] : []);
     ctx.beginPath();
-    ctx.moveTo(x, bbox.top);
-    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.moveTo(x, isNamed ? bbox.top : bottom - tickPx * ratio);
+    ctx.lineTo(x, bottom);
     ctx.stroke();
-    if (x - nameAt < nameEveryPx * ratio) continue;
-    nameAt = x;
-    ctx.fillText(shortened(printable(name)), x + 3 * ratio, bbox.top + 11 * ratio);
+    if (!isNamed) continue;
+    freeFrom = x + width;
+    // In front of the grid and the lines.
+    ctx.fillStyle = surface;
+    ctx.fillRect(x + ratio, bbox.top, width - 2 * ratio, nameHeightPx * ratio);
+    ctx.fillStyle = text;
+    ctx.fillText(label, x + namePaddingPx * ratio, bbox.top + 11 * ratio);
   }
   ctx.restore();
 }
 
-const shortened = (name: string): string => (name.length > 16 ? `${name.slice(0, 15)}…` : name);
+const shortened = (name: string): string => (name.length > 20 ? `${name.slice(0, 19)}…` : name);

@@ -33,7 +33,7 @@ function Found({ report }: { readonly report: Report }): JSX.Element {
     <>
       <p class={`headline verdict ${report.verdict}`}>{printable(state.headline.value)}</p>
       <ul class="notes">
-        {[...report.reasons, ...report.notes].map((text) => (
+        {[...otherReasons(report), ...report.notes].map((text) => (
           <li key={text}>{printable(text)}</li>
         ))}
       </ul>
@@ -71,6 +71,10 @@ function Found({ report }: { readonly report: Report }): JSX.Element {
     </>
   );
 }
+
+/** Without the one that is in the headline. */
+const otherReasons = ({ reasons }: Report): readonly string[] =>
+  reasons.filter((reason) => !state.headline.value.includes(reason));
 
 /** The blue screen's words, and what the parameters mean. */
 function BugCheck({ report }: { readonly report: Report }): JSX.Element | null {
@@ -218,10 +222,14 @@ function More({ shown, of }: { readonly shown: number; readonly of: number }): J
 function Output(): JSX.Element | null {
   const lines = state.debugOutput.value;
   if (lines.length === 0) return null;
-  const text = lines.flatMap((line) => line.replace(/\r?\n$/, '').split(/\r?\n/));
+  // There may be a million.
+  const text = lines.slice(-mostRows).flatMap((line) => line.replace(/\r?\n$/, '').split(/\r?\n/));
   return (
     <section aria-labelledby="output">
       <h3 id="output">Debug output</h3>
+      {Math.max(lines.length, text.length) > mostRows && (
+        <p class="note">The last {mostRows} lines; those before are in the report.</p>
+      )}
       <ScrolledText class="output" label="Debug output">
         {text
           .slice(-mostRows)

@@ -1,6 +1,7 @@
 /** The bar that runs the machine and says where it is. */
 import type { JSX } from 'preact';
 import { printable } from '../../src/base/printable.ts';
+import { ActionButton } from './action-button.tsx';
 import { discardMachine, pause, setPace, start, step } from './actions.ts';
 import * as state from './state.ts';
 
@@ -15,24 +16,18 @@ export function RunBar(): JSX.Element {
   return (
     <div class="run-bar">
       <div role="toolbar" aria-label="Run">
-        {isRunning ? (
-          <button type="button" class="primary" onClick={pause}>
-            Pause
-          </button>
-        ) : (
-          <button type="button" class="primary" onClick={start} disabled={!canRun}>
-            {runLabel()}
-          </button>
-        )}
-        <button type="button" onClick={() => step('call')} disabled={!canRun || isOver}>
+        <ActionButton class="primary" act={isRunning ? pause : start} isPossible={isRunning || canRun}>
+          {isRunning ? 'Pause' : runLabel()}
+        </ActionButton>
+        <ActionButton act={() => step('call')} isPossible={canRun && !isOver}>
           Next kernel call
-        </button>
-        <button type="button" onClick={() => step('scenario-step')} disabled={!canRun || isOver}>
+        </ActionButton>
+        <ActionButton act={() => step('scenario-step')} isPossible={canRun && !isOver}>
           Next step
-        </button>
-        <button type="button" onClick={discardMachine} disabled={!state.hasMachine.value}>
+        </ActionButton>
+        <ActionButton act={discardMachine} isPossible={state.hasMachine.value}>
           Reset
-        </button>
+        </ActionButton>
         <label>
           Pace{' '}
           <select
@@ -41,7 +36,7 @@ export function RunBar(): JSX.Element {
           >
             {paces.map((pace) => (
               <option key={pace} value={String(pace ?? '')}>
-                {pace === undefined ? 'full speed' : `${pace} kernel calls a second`}
+                {pace === undefined ? 'full speed' : `${pace.toLocaleString('en')} kernel calls a second`}
               </option>
             ))}
           </select>
@@ -75,7 +70,8 @@ function situation(): string {
   if (report.value !== undefined) return report.value.verdict.toUpperCase();
   switch (activity.value) {
     case 'none':
-      return drivers.value.length === 0 ? 'No driver is selected' : 'Ready';
+      if (drivers.value.length === 0) return 'No driver is selected';
+      return drivers.value.some(({ isVerified }) => isVerified) ? 'Ready' : 'No driver in the list is to be verified';
     case 'loading':
       return 'Loading';
     case 'running':

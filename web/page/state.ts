@@ -25,6 +25,10 @@ export interface Sample {
   readonly about: string;
   readonly files: readonly string[];
   readonly runs: readonly SampleRun[];
+  /** The list that it stands in. */
+  readonly group: 'leaky' | 'dma' | 'clean';
+  /** Name of the run that shows what `about` says, where the tour does not. */
+  readonly described?: string;
   /** Name of the device model that it drives. */
   readonly deviceModel?: string;
 }

@@ -150,6 +150,10 @@ export class WatchedSession {
     if (session.hasQuit) {
       this.debugger_ = undefined;
       this.watched.machine.nt.debugControl.detach();
+      this.post({
+        kind: 'printed',
+        text: '(the debugger is detached, without breakpoints; a command attaches it again)\n',
+      });
     }
     this.post({ kind: 'prompt', prompt: session.prompt });
   }
