@@ -54,6 +54,15 @@ it('the wait context block of a channel that is held', async () => {
   expectTranscript(folder, 'dma-wait-context', await typed(after('leak-channel'), ['!dma adapter 20']));
 });
 
+it('the wait context block of AllocateAdapterChannelEx, which is in its DMA transfer context', async () => {
+  const debugged = debugAt([rules], 'dma_rules!DeviceWrites', stepsOf('version-3'));
+  const [channel] = debugged.machine.nt.dma.channels.values();
+  expect(channel?.context).not.toBe(0);
+  const text = await typed(debugged, ['!dma adapter 20']);
+  expect(text).toMatch(new RegExp(`WCB: +${hexVa(((channel?.context ?? 0) + 16) as never).slice(2)}`));
+  expect(text).toContain('NumberOfMapRegisters: 2');
+});
+
 it('scatter/gather lists', async () => {
   expectTranscript(folder, 'dma-lists', await typed(atDevice('lists'), ['!dma adapter 8']));
 });

@@ -9,7 +9,12 @@ import {
   registerAddress,
 } from '../../nt/hal/dma-adapters.ts';
 import { hasMdlFlag, mdlVirtualAddress } from '../../nt/mm/mdl-layout.ts';
-import { SCATTER_GATHER_ELEMENT, SCATTER_GATHER_LIST, WAIT_CONTEXT_BLOCK } from '../../nt/structures/dma.ts';
+import {
+  DMA_TRANSFER_CONTEXT,
+  SCATTER_GATHER_ELEMENT,
+  SCATTER_GATHER_LIST,
+  WAIT_CONTEXT_BLOCK,
+} from '../../nt/structures/dma.ts';
 import { DEVICE_OBJECT, MDL, MdlFlag } from '../../nt/structures/io.ts';
 import type { AdapterAccount } from '../../verifier/dma-checking/adapter-accounts.ts';
 import { extensionAddress } from '../addresses.ts';
@@ -136,8 +141,7 @@ function showGeneric(session: Session, { adapter, mapRegisters }: DmaAdapter): v
   const { mapRegisterFiles, transfers } = store.outstanding(adapter);
   const mapped = transfers.reduce((sum, { registers }) => sum + registers, 0);
   const allocated = mapRegisterFiles.reduce((sum, file) => sum + file.count, 0);
-  const device = requestingDevice(session, adapter);
-  const block = device === undefined ? nullVa : DEVICE_OBJECT.Queue.at(device);
+  const block = waitContextBlock(session, adapter) ?? nullVa;
   session.print(` MasterAdapter:       ${extensionAddress(nullVa)}`);
   session.print(`   Adapter base Va      ${extensionAddress(nullVa)}`);
   session.print(`   Map register base:   ${extensionAddress(nullVa)}`);
@@ -195,6 +199,8 @@ function registerLine(
 /** Of the driver's buffer; where it is not mapped in system space, in the requesting process. */
 function systemAddress(session: Session, { mdl, va }: MappedTransfer): Va {
   const { memory } = session.target.nt;
+  // The driver may have freed it.
+  if (!memory.isAccessible(mdl, MDL.sizeBytes, 1)) return va;
   const hasAddress = hasMdlFlag(memory, mdl, MdlFlag.MappedToSystemVa | MdlFlag.SourceIsNonPagedPool);
   if (!hasAddress) return va;
   return vaAdd(MDL.MappedSystemVa.get(memory, mdl), va - mdlVirtualAddress(memory, mdl));
@@ -258,11 +264,13 @@ function showDescription(session: Session, description: DeviceDescription): void
   for (const [name, value] of Object.entries(shown)) session.print(`   ${name}: ${value}`);
 }
 
-/** As it stands in DEVICE_OBJECT.Queue while the channel is held or waited for. */
+/** As it stands in DEVICE_OBJECT.Queue, or in a DMA transfer context, while the channel is held or waited for. */
 function showWaitContext(session: Session, adapter: Va): void {
   const { memory } = session.target.nt;
-  const device = requestingDevice(session, adapter);
-  const block = device === undefined ? undefined : DEVICE_OBJECT.Queue.at(device);
+  const block = waitContextBlock(session, adapter);
+  if (block !== undefined && !memory.isAccessible(block, WAIT_CONTEXT_BLOCK.sizeBytes, 1)) {
+    throw new CommandError(`Unable to read the wait context block at ${extensionAddress(block)}`);
+  }
   const field = (read: (at: Va) => Va): string => extensionAddress(block === undefined ? nullVa : read(block));
   const registers = block === undefined ? 0 : WAIT_CONTEXT_BLOCK.NumberOfMapRegisters.get(memory, block);
   session.print('Wait context block:');
@@ -273,8 +281,11 @@ function showWaitContext(session: Session, adapter: Va): void {
   session.print(`   CurrentIrp: ${field((at) => WAIT_CONTEXT_BLOCK.CurrentIrp.get(memory, at))}`);
 }
 
-/** Who has the adapter's channel, or waits for it longest. */
-function requestingDevice(session: Session, adapter: Va): Va | undefined {
+/** Of the request that has the adapter's channel, or waits for it longest. */
+function waitContextBlock(session: Session, adapter: Va): Va | undefined {
   const { channels, waiting } = session.target.nt.dma;
-  return channels.get(adapter)?.device ?? waiting.value.find((request) => request.adapter === adapter)?.device;
+  const request = channels.get(adapter) ?? waiting.value.find((one) => one.adapter === adapter);
+  if (request === undefined) return undefined;
+  const { context, device } = request;
+  return context === nullVa ? DEVICE_OBJECT.Queue.at(device) : DMA_TRANSFER_CONTEXT.Wcb.at(context);
 }

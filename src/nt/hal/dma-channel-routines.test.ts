@@ -166,5 +166,10 @@ describe('AllocateAdapterChannelEx', () => {
     expect(cancel(other)).toBe(true);
     expect(cancel(other)).toMatchObject({ action: 'unsupported' });
     expect(kernel.outcome('HalFreeAdapterObject', adapter, deallocateObject)).toBeUndefined();
+    expect(kernel.nt.dma.outstanding(adapter).mapRegisterFiles).toEqual([]);
+    expect(cancel(context)).toBe(false);
+    // The next request is a new one.
+    kernel.call('HalInitializeDmaTransferContext', adapter, context);
+    expect(cancel(context)).toMatchObject({ action: 'unsupported' });
   });
 });

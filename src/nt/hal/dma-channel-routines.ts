@@ -130,7 +130,7 @@ export const halDmaChannels = ntInternals({
     irql: upToDispatch,
     params: { DmaAdapter: padapter, DeviceObject: pdevice, DmaTransferContext: PVOID },
     returns: 'BOOLEAN',
-    support: { partial: 'only of requests that wait or were granted, not of later ones' },
+    support: { partial: 'not of requests that are still to come' },
     body: (nt, { DmaAdapter, DmaTransferContext }, call) =>
       withAdapter(nt, DmaAdapter, call, () => cancelChannel(nt, DmaAdapter, DmaTransferContext)),
   }),
@@ -150,14 +150,16 @@ export const halDmaChannels = ntInternals({
   }),
 });
 
-/** TRUE if the request with that context waited: its routine will not be called. */
+/** TRUE if the request with that context waited: its routine will not be called. FALSE once it was granted. */
 function cancelChannel(nt: Nt, adapter: Va, context: Va): Outcome {
-  const { waiting, files } = nt.dma;
+  const { waiting } = nt.dma;
   const request = waiting.value.find((each) => each.adapter === adapter && each.context === context);
   if (request !== undefined) {
     waiting.value = waiting.value.filter((each) => each !== request);
     return true;
   }
-  for (const file of files.values()) if (file.adapter === adapter && file.context === context) return false;
-  return unsupported('CancelAdapterChannel of a request that is still to come, or was granted and is over');
+  if (isTransferContext(nt, context)) {
+    if (DMA_TRANSFER_CONTEXT.DmaState.get(nt.memory, context) === TransferContext.Granted) return false;
+  }
+  return unsupported('CancelAdapterChannel of a request that is still to come');
 }

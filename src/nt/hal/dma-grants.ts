@@ -13,6 +13,7 @@ import {
   DMA_TRANSFER_CONTEXT,
   SCATTER_GATHER_ELEMENT,
   SCATTER_GATHER_LIST,
+  TransferContext,
   WAIT_CONTEXT_BLOCK,
 } from '../structures/dma.ts';
 import { DEVICE_OBJECT } from '../structures/io.ts';
@@ -79,6 +80,7 @@ function grant(nt: Nt, adapter: DmaAdapter, request: ChannelRequest): Granted | 
   const id = nt.dma.newId();
   const channel = { ...holder, id, adapter: adapter.adapter, purpose, device, base: file.base, context } as const;
   nt.dma.channels.set(adapter.adapter, channel);
+  if (context !== nullVa) DMA_TRANSFER_CONTEXT.DmaState.set(nt.memory, context, TransferContext.Granted);
   if (request.kind === 'list') {
     const list = buildList(nt, adapter, request, file);
     return typeof list === 'string' ? { gap: gapText(list) } : { channel: id, file, list };

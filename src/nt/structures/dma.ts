@@ -147,8 +147,8 @@ export const DMA_TRANSFER_CONTEXT = struct(
   128,
 );
 
-/** DMA_TRANSFER_CONTEXT.Version, and TransferState after CancelMappedTransfer. */
-export const TransferContext = { Version1: 1, Cancelled: 1 } as const;
+/** DMA_TRANSFER_CONTEXT: Version, DmaState once its request was granted, and TransferState after CancelMappedTransfer. */
+export const TransferContext = { Version1: 1, Granted: 1, Cancelled: 1 } as const;
 
 /** IO_ALLOCATION_ACTION */
 export const AllocationAction = { KeepObject: 1, DeallocateObject: 2, DeallocateObjectKeepRegisters: 3 } as const;
