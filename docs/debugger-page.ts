@@ -1,5 +1,6 @@
 /** docs/debugger.md, made from the declarations of the debugger's commands. */
 import type { DebuggerCommand } from '../src/debugger/command.ts';
+import { absentCommands } from '../src/debugger/commands/absent.ts';
 import { commands } from '../src/debugger/commands/index.ts';
 
 const introduction = `# The kernel debugger
@@ -27,6 +28,17 @@ Addresses and numbers are expressions in MASM syntax.
 Commands of a line are separated by \`;\`. An empty line repeats what can be repeated: \`d\` and \`u\` go on, \`p\` and \`t\` step on.
 `;
 
+const stops = `## What is other than on Windows
+
+- A routine of the kernel is no guest code: \`t\` stops at its beginning, \`bp\` stops every call of it there, and \`k\` shows the
+  kernel's frames as far as the routines that led to the driver.
+- A jump at the end of a routine (\`jmp\` to ExAllocatePoolWithTag) leaves no frame, and \`k\` shows none. \`!verifier 3\`,
+  \`!verifier 0x80\`, \`!pool\` and the report name the jump as the caller, since the return address is of somebody else.
+- \`p\` and \`gu\` stop in the \`__except\` block that ends the call, where Windows' debugger would run on.
+- The driver's own \`int 3\` stops, and going on passes it, as it does without a debugger.
+- After a bug check the machine stands where it met the reason: KeBugCheckEx has no frame.
+`;
+
 const sections: readonly (readonly [string, string, (name: string) => boolean])[] = [
   ['Commands', 'Letters may be followed at once by what is no letter: `db@rsp`, `k5`.', (name) => !/^[.!]/.test(name)],
   ['Commands with a dot', 'What is about the debugger itself, or about the whole machine.', (name) => name[0] === '.'],
@@ -41,7 +53,16 @@ export function debuggerPage(): string {
     const table = ['| command | what it does |', '| --- | --- |', ...rows].join('\n');
     return [`## ${title}`, text, table, ...ones.map(described)].join('\n\n');
   });
-  return `${introduction}\n${parts.join('\n\n')}\n`;
+  return `${introduction}\n${stops}\n${parts.join('\n\n')}\n\n${absentSection()}\n`;
+}
+
+function absentSection(): string {
+  const rows = absentCommands.map(([names, hint]) => {
+    const cells = names.split(' ').map((name) => cell(code(name)));
+    return `| ${cells.join(' ')} | ${cell(hint)} |`;
+  });
+  const table = ['| command | instead |', '| --- | --- |', ...rows].join('\n');
+  return ['## Commands that are not there', 'Other kernel debuggers have them; here they say so.', table].join('\n\n');
 }
 
 function described({ name, aliases = [], usage, details = [] }: DebuggerCommand): string {

@@ -1,6 +1,7 @@
 /** What a user of the kernel debugger may type that is not there, and what is there instead. */
 
-const hints: readonly (readonly [names: string, hint: string])[] = [
+/** Names with blanks between them. */
+export const absentCommands: readonly (readonly [names: string, hint: string])[] = [
   ['bu bm', 'bp sets breakpoints, each at an address that there is; x shows what matches a pattern'],
   ['ba', 'accesses to memory do not stop the machine; bp stops it at code'],
   ['br bs bsc', 'bc and bp set a breakpoint anew'],
@@ -37,6 +38,6 @@ const hints: readonly (readonly [names: string, hint: string])[] = [
 /** Says that a command is not there; undefined for a name that no kernel debugger has either. */
 export function absence(name: string): string | undefined {
   const wanted = name.toLowerCase();
-  const found = hints.find(([names]) => names.split(' ').includes(wanted));
+  const found = absentCommands.find(([names]) => names.split(' ').includes(wanted));
   return found && `${name} is not supported here: ${found[1]}`;
 }
