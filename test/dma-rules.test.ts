@@ -65,6 +65,7 @@ const misdeeds: Readonly<Record<string, readonly [Parameters, site: string]>> = 
   'leak-channel': [({ adapter, record }) => [0x08, adapter, 1, record], 'PutAdapter'],
   'leak-map-registers': [({ adapter, record }) => [0x09, adapter, 3, record], 'PutAdapter'],
   'leak-list': [({ adapter, record }) => [0x0a, adapter, 1, record], 'PutAdapter'],
+  'keep-channel-of-list': [({ adapter, record }) => [0x08, adapter, 1, record], 'PutAdapter'],
   'build-over-list': [({ adapter, record }) => [0x0a, adapter, 1, record], 'PutAdapter'],
   'free-common-buffer-twice': [() => [0x03, 1, 0, 0], 'FreeCommonBufferTwice'],
   'free-channel-twice': [() => [0x04, 1, 0, 0], 'FreeChannel'],
@@ -144,6 +145,7 @@ const cleanUses = [
   'seen-by-device',
   'any-length',
   'cancel-waiting',
+  'list-without-routine',
 ];
 
 describe('with DMA checking', () => {
@@ -217,6 +219,7 @@ describe('without DMA checking', () => {
     ['leak-map-registers', ['map-registers']],
     ['leak-list', ['scatter-gather']],
     ['build-over-list', ['scatter-gather']],
+    ['keep-channel-of-list', ['adapter-channel']],
     ['leak-adapter', ['adapter']],
     ['leak-adapter-and-buffer', ['common-buffer', 'adapter']],
   ])('%s is listed, and no bug check', (use, kinds) => {

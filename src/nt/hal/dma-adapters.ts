@@ -68,7 +68,10 @@ export interface CommonBuffer extends Holder {
 export interface AdapterChannel extends Holder {
   readonly id: number;
   readonly adapter: Va;
-  /** Of AllocateAdapterChannel(Ex), or taken to build a scatter/gather list: no events tell of the latter. */
+  /**
+   * Of AllocateAdapterChannel(Ex), or of a list that was built without a routine; or taken while a routine has its list: no
+   * events tell of the latter.
+   */
   readonly purpose: 'channel' | 'scatter-gather';
   readonly device: Va;
   /** The map registers that came with it; null if they were freed before it. */
@@ -301,7 +304,7 @@ export interface DmaEvents {
   commonBufferAllocated: { readonly buffer: CommonBuffer };
   /** Its contents and guards are still there. */
   commonBufferFreed: { readonly buffer: CommonBuffer };
-  /** AllocateAdapterChannel(Ex) was granted: AdapterControl is about to run. */
+  /** AllocateAdapterChannel(Ex) was granted: AdapterControl is about to run. Or a list was built without a routine. */
   adapterChannelAllocated: { readonly channel: AdapterChannel };
   /** By AdapterControl's answer, FreeAdapterChannel or FreeAdapterObject. */
   adapterChannelFreed: { readonly channel: AdapterChannel };

@@ -66,8 +66,20 @@ export function submit(
   if (granted === 'memory') return STATUS_INSUFFICIENT_RESOURCES;
   if ('gap' in granted) return unsupported(granted.gap);
   if (resultAt !== nullVa) nt.memory.writeVa(resultAt, request.kind === 'list' ? granted.list : granted.file.base);
-  if (request.routine === nullVa && mustNotWait) return STATUS_SUCCESS;
+  if (request.routine === nullVa && mustNotWait) {
+    keepChannel(nt, adapter.adapter);
+    return STATUS_SUCCESS;
+  }
   return callRoutine(request, granted, raiseToDispatch(nt), STATUS_SUCCESS);
+}
+
+/** No routine's end frees it: the driver has it until FreeAdapterObject, that of a list, too. */
+function keepChannel(nt: Nt, adapter: Va): void {
+  const taken = nt.dma.channels.get(adapter);
+  if (taken?.purpose !== 'scatter-gather') return;
+  const channel = { ...taken, purpose: 'channel' } as const;
+  nt.dma.channels.set(adapter, channel);
+  nt.events.emit('adapterChannelAllocated', { channel });
 }
 
 /** The channel and the registers are the driver's from here on; a list is built. */

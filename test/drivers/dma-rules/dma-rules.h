@@ -45,7 +45,7 @@ typedef struct _LIST {
 
 /* Members of DMA_OPERATIONS behind BuildMdlFromScatterGatherList, counted from PutDmaAdapter. */
 enum { InitializeDmaTransferContext = 17, AllocateCommonBufferEx = 18, AllocateAdapterChannelEx = 19, MapTransferEx = 22,
-       FlushAdapterBuffersEx = 25, FreeAdapterObject = 26 };
+       GetScatterGatherListEx = 23, FlushAdapterBuffersEx = 25, FreeAdapterObject = 26 };
 #define MEMBER(Adapter, Index) (((PVOID *)(&(Adapter)->DmaOperations->PutDmaAdapter))[Index])
 
 typedef NTSTATUS (*INITIALIZE_CONTEXT)(PDMA_ADAPTER, PVOID);
@@ -53,6 +53,8 @@ typedef PVOID (*ALLOCATE_EX)(PDMA_ADAPTER, PPHYSICAL_ADDRESS, ULONG, PPHYSICAL_A
 typedef NTSTATUS (*CHANNEL_EX)(PDMA_ADAPTER, PDEVICE_OBJECT, PVOID, ULONG, ULONG, PDRIVER_CONTROL, PVOID, PVOID *);
 typedef NTSTATUS (*MAP_EX)(PDMA_ADAPTER, PMDL, PVOID, ULONG64, ULONG, PULONG, BOOLEAN, PSCATTER_GATHER_LIST, ULONG, PVOID,
                            PVOID);
+typedef NTSTATUS (*LIST_EX)(PDMA_ADAPTER, PDEVICE_OBJECT, PVOID, PMDL, ULONG64, ULONG, ULONG, PVOID, PVOID, BOOLEAN, PVOID,
+                            PVOID, PSCATTER_GATHER_LIST *);
 typedef NTSTATUS (*FLUSH_EX)(PDMA_ADAPTER, PMDL, PVOID, ULONG64, ULONG, BOOLEAN);
 typedef void (*FREE_OBJECT)(PDMA_ADAPTER, IO_ALLOCATION_ACTION);
 

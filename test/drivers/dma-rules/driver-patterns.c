@@ -410,7 +410,37 @@ static NTSTATUS CancelWaiting(void)
     return STATUS_SUCCESS;
 }
 
+/* A list that is built at once, without a routine: the channel that it took is the driver's until it frees the adapter object. */
+static NTSTATUS ListWithoutRoutine(void)
+{
+    UCHAR context[128];
+    ULONG registers;
+    BUFFER buffer;
+    LIST list = {0};
+    KIRQL irql;
+    NTSTATUS status, busy;
+    PDMA_ADAPTER adapter = GetAdapter(3, TRUE, 0x10000, &registers);
+
+    CHECK(adapter != NULL && NT_SUCCESS(MakeBuffer(&buffer, 0x321, 0x2222, 1)));
+    KeRaiseIrql(DISPATCH_LEVEL, &irql);
+    ((INITIALIZE_CONTEXT)MEMBER(adapter, InitializeDmaTransferContext))(adapter, context);
+    status = ((LIST_EX)MEMBER(adapter, GetScatterGatherListEx))(adapter, Device, context, buffer.Mdl, 0, buffer.Length, 1, NULL,
+                                                               NULL, FALSE, NULL, NULL, &list.List);
+    busy = ((LIST_EX)MEMBER(adapter, GetScatterGatherListEx))(adapter, Device, context, buffer.Mdl, 0, buffer.Length, 1, NULL,
+                                                             NULL, FALSE, NULL, NULL, &list.List);
+    ((FREE_OBJECT)MEMBER(adapter, FreeAdapterObject))(adapter, DeallocateObjectKeepRegisters);
+    KeLowerIrql(irql);
+    CHECK(NT_SUCCESS(status) && busy == STATUS_INSUFFICIENT_RESOURCES);
+    Play(list.List, 0x71);
+    PutList(adapter, &list, FALSE);
+    CHECK(HoldsBytes(&buffer, 0x71));
+    FreeBuffer(&buffer);
+    PutAdapter(adapter);
+    return STATUS_SUCCESS;
+}
+
 const NAMED DriverPatterns[] = {
+    {"list-without-routine", ListWithoutRoutine},
     {"packet-loop", PacketLoop},
     {"list-put-in-control", ListPutInControl},
     {"build-in-lookaside", BuildInLookaside},

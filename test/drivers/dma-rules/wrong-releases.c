@@ -187,7 +187,27 @@ static NTSTATUS BuildOverList(void)
     return Done();
 }
 
+/* A list is built at once, without a routine, and put; the channel that it took stays taken. */
+static NTSTATUS KeepChannelOfList(void)
+{
+    UCHAR context[128];
+    KIRQL irql;
+
+    Adapter = GetAdapter(3, TRUE, 0x10000, &Registers);
+    MakeBuffer(&Buffer, 0x100, 0x1200, 1);
+    KeRaiseIrql(DISPATCH_LEVEL, &irql);
+    ((INITIALIZE_CONTEXT)MEMBER(Adapter, InitializeDmaTransferContext))(Adapter, context);
+    ((LIST_EX)MEMBER(Adapter, GetScatterGatherListEx))(Adapter, Device, context, Buffer.Mdl, 0, Buffer.Length, 1, NULL, NULL, TRUE,
+                                                      NULL, NULL, &List.List);
+    KeLowerIrql(irql);
+    PutList(Adapter, &List, TRUE);
+    FreeBuffer(&Buffer);
+    PutAdapter(Adapter);
+    return Done();
+}
+
 const NAMED WrongReleases[] = {
+    {"keep-channel-of-list", KeepChannelOfList},
     {"build-over-list", BuildOverList},
     {"leak-common-buffers", LeakCommonBuffers},
     {"leak-channel", LeakChannel},
