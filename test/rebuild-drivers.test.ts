@@ -46,13 +46,19 @@ describe('sample drivers', () => {
   });
 
   const why = differences.length === 0 ? '' : ` (skipped: ${differences.join('; ')})`;
-  it.skipIf(differences.length > 0)(`rebuild to the committed bytes in another folder${why}`, () => {
-    const elsewhere = join(out, 'a folder elsewhere');
-    mkdirSync(elsewhere);
-    execFileSync(process.execPath, [builder, '--out', out], { env: { ...process.env, TMPDIR: elsewhere } });
-    const { drivers } = JSON.parse(readFileSync(join(repository, 'drivers/expected.json'), 'utf8')) as Expectations;
-    const files = drivers.flatMap(({ sys, pdb }) => (pdb === null ? [sys] : [sys, pdb]));
-    const changed = files.filter((file) => !readFileSync(join(repository, file)).equals(readFileSync(join(out, file))));
-    expect(changed).toEqual([]);
-  }, 180_000);
+  it.skipIf(differences.length > 0)(
+    `rebuild to the committed bytes in another folder${why}`,
+    () => {
+      const elsewhere = join(out, 'a folder elsewhere');
+      mkdirSync(elsewhere);
+      execFileSync(process.execPath, [builder, '--out', out], { env: { ...process.env, TMPDIR: elsewhere } });
+      const { drivers } = JSON.parse(readFileSync(join(repository, 'drivers/expected.json'), 'utf8')) as Expectations;
+      const files = drivers.flatMap(({ sys, pdb }) => (pdb === null ? [sys] : [sys, pdb]));
+      const changed = files.filter(
+        (file) => !readFileSync(join(repository, file)).equals(readFileSync(join(out, file))),
+      );
+      expect(changed).toEqual([]);
+    },
+    180_000,
+  );
 });
