@@ -134,13 +134,13 @@ function tourNote({ life, nt }: Machine): string {
   const { tour, results } = life.state;
   const done = 'no steps were given: the devices were opened, read, written and closed';
   if (tour === undefined || tour.codes === 0) {
-    return `${done}; no control code was found in the dispatch routine (give requests with --do)`;
+    return `${done}; no control code was found in the dispatch routine (steps of your own reach more)`;
   }
   const unanswered = nt.end.value === undefined || life.currentStep === undefined ? [] : [{ text: life.currentStep }];
   const sent = [...results, ...unanswered].filter(({ text }) => text.startsWith('ioctl ')).length;
   const codes = tour.codes === 1 ? 'the control code' : `the ${tour.codes} control codes`;
   const requests = sent === 1 ? '1 request' : `${sent} requests`;
-  return `${done}; ${codes} found in the dispatch routine ${tour.codes === 1 ? 'was' : 'were'} tried with ${requests} (steps of your own: --do)`;
+  return `${done}; ${codes} found in the dispatch routine ${tour.codes === 1 ? 'was' : 'were'} tried with ${requests} (steps of your own reach more)`;
 }
 
 function breakpointNotes(machine: Machine, stacks: CallStackReader): string[] {
