@@ -125,12 +125,20 @@ export class TrackedAllocations {
     this.globalNumbers.add(Global.succeeded, 1);
     if (isWithoutTag) this.globalNumbers.add(Global.withoutTag, 1);
     if (bytes >= pageSize) this.globalNumbers.add(Global.notTracked, 1);
-    for (const whose of [imageIndex, allDrivers]) {
-      const at = firstNumber(whose, isPagedPoolType(poolType));
-      this.numbers.raise(at + 2, this.numbers.add(at, 1));
-      this.numbers.raise(at + 3, this.numbers.add(at + 1, bytes));
-    }
+    const isPaged = isPagedPoolType(poolType);
+    this.countIn(firstNumber(imageIndex, isPaged), bytes);
+    this.countIn(firstNumber(allDrivers, isPaged), bytes);
     return stack;
+  }
+
+  private countIn(at: number, bytes: number): void {
+    this.numbers.raise(at + 2, this.numbers.add(at, 1));
+    this.numbers.raise(at + 3, this.numbers.add(at + 1, bytes));
+  }
+
+  private countOut(at: number, bytes: number): void {
+    this.numbers.add(at, -1);
+    this.numbers.add(at + 1, -bytes);
   }
 
   addFailed(): void {
@@ -143,11 +151,10 @@ export class TrackedAllocations {
     const { live } = this;
     const row = live.remove(va - systemSpaceStart);
     if (row < 0) return false;
-    for (const whose of [live.get(row, Word.image), allDrivers]) {
-      const at = firstNumber(whose, isPagedPoolType(live.get(row, Word.types)));
-      this.numbers.add(at, -1);
-      this.numbers.add(at + 1, -live.get(row, Word.bytes));
-    }
+    const isPaged = isPagedPoolType(live.get(row, Word.types));
+    const bytes = live.get(row, Word.bytes);
+    this.countOut(firstNumber(live.get(row, Word.image), isPaged), bytes);
+    this.countOut(firstNumber(allDrivers, isPaged), bytes);
     return true;
   }
 
